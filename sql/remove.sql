@@ -15,8 +15,8 @@ declare
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
         search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
-        ticket_reads, ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys,
-        event_readers, server_processes, customers_here, heartbeat, throttle_buckets
+        ticket_reads, ticket_drafts, held_replies, alert_choices, agent_devices, agent_alerts, agent_pushes,
+        desk_push_keys, event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -39,14 +39,15 @@ declare
         erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
         events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, held_replies_agent_id_idx, held_replies_due_at_idx,
+        held_replies_held_at_idx, held_replies_image_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx,
+        agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        show_settings(uuid); change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
@@ -66,19 +67,22 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
         name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
         image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
-        save_draft(uuid, bigint, text, text, text); queue_changes(uuid[], uuid[]); queue_counts();
-        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        save_draft(uuid, bigint, text, text, text, jsonb); release_replies(uuid); take_back_reply(uuid, bigint, uuid);
+        forget_reply(uuid, bigint, uuid); held_replies(uuid, bigint); picture_of_held(uuid, bigint, uuid);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -112,8 +116,11 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
-        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
+        session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
@@ -143,13 +150,14 @@ declare
         start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
-        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid);
-        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
-        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        snooze_ticket(uuid, bigint); index_lines(); search_tickets(uuid); search_tickets(uuid, text);
-        search_tickets(uuid, text, text); search_tickets(uuid, text, text, text[]);
-        search_tickets(uuid, text, text, text[], text[]);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); release_replies(); queue_changes(uuid[]);
+        list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb); assign_ticket(uuid, bigint, uuid);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
@@ -158,6 +166,8 @@ declare
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -325,6 +335,7 @@ drop function if exists
     public.send_ping(text),
     public.send_heartbeat(double precision),
     public.database_epoch(),
+    public.show_settings(uuid),
     public.change_settings(uuid, jsonb),
     public.sites_in_use(),
     public.list_sites(uuid),
@@ -375,7 +386,12 @@ drop function if exists
     public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
     public.drafts_of_agent(uuid, integer, integer),
-    public.save_draft(uuid, bigint, text, text, text),
+    public.save_draft(uuid, bigint, text, text, text, jsonb),
+    public.release_replies(uuid),
+    public.take_back_reply(uuid, bigint, uuid),
+    public.forget_reply(uuid, bigint, uuid),
+    public.held_replies(uuid, bigint),
+    public.picture_of_held(uuid, bigint, uuid),
     public.queue_changes(uuid[], uuid[]),
     public.queue_counts(),
     public.list_tickets(uuid, text, integer),
@@ -383,11 +399,11 @@ drop function if exists
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
-    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
-    public.reopen_ticket(uuid, bigint),
+    public.reopen_ticket(uuid, bigint, boolean),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.snooze_ticket(uuid, bigint, timestamp with time zone),
@@ -398,6 +414,7 @@ drop function if exists
     public.save_view(uuid, text, text, boolean, uuid),
     public.delete_view(uuid, uuid),
     public.change_tickets(uuid, bigint[], text, text),
+    public.undo_tickets(uuid, text, jsonb),
     public.list_replies(uuid),
     public.replies_for_ticket(uuid, bigint, text[], integer),
     public.save_reply(uuid, jsonb, uuid),
@@ -405,7 +422,7 @@ drop function if exists
     public.import_replies(uuid, jsonb, boolean),
     public.use_reply(uuid, uuid),
     public.picture_of_reply(uuid, uuid),
-    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
@@ -497,10 +514,14 @@ drop function if exists
     public.close_chat(text),
     public.who_is_here(),
     public.image_of_session(uuid, uuid),
+    public.save_draft(uuid, bigint, text, text, text),
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
+    public.reopen_ticket(uuid, bigint),
     public.notes_after(uuid, integer, integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),
     public.refuse_login(text, text),
@@ -561,6 +582,7 @@ drop table if exists
     public.note_mentions,
     public.ticket_reads,
     public.ticket_drafts,
+    public.held_replies,
     public.alert_choices,
     public.agent_devices,
     public.agent_alerts,

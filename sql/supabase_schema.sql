@@ -16,8 +16,8 @@ declare
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
         search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
-        ticket_reads, ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys,
-        event_readers, server_processes, customers_here, heartbeat, throttle_buckets
+        ticket_reads, ticket_drafts, held_replies, alert_choices, agent_devices, agent_alerts, agent_pushes,
+        desk_push_keys, event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -40,14 +40,15 @@ declare
         erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
         events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, held_replies_agent_id_idx, held_replies_due_at_idx,
+        held_replies_held_at_idx, held_replies_image_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx,
+        agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        show_settings(uuid); change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
@@ -67,19 +68,22 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
         name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
         image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
-        save_draft(uuid, bigint, text, text, text); queue_changes(uuid[], uuid[]); queue_counts();
-        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        save_draft(uuid, bigint, text, text, text, jsonb); release_replies(uuid); take_back_reply(uuid, bigint, uuid);
+        forget_reply(uuid, bigint, uuid); held_replies(uuid, bigint); picture_of_held(uuid, bigint, uuid);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -113,8 +117,11 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
-        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
+        session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
@@ -144,13 +151,14 @@ declare
         start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
-        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid);
-        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
-        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        snooze_ticket(uuid, bigint); index_lines(); search_tickets(uuid); search_tickets(uuid, text);
-        search_tickets(uuid, text, text); search_tickets(uuid, text, text, text[]);
-        search_tickets(uuid, text, text, text[], text[]);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); release_replies(); queue_changes(uuid[]);
+        list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb); assign_ticket(uuid, bigint, uuid);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
@@ -159,6 +167,8 @@ declare
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -739,7 +749,25 @@ begin
         ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | acts                   | jsonb       | required | '{}'
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
+        -- Replies that wait until due_at, so that whoever has written one can take it back: with the picture that is stored for
+        -- it, what is to happen to its ticket then (acts), and the last line that there was when it was written (seen_seq). Once
+        -- it is sent, its row goes. One without due_at is not sent, and refused says why: 'undone' by its agent, a code of what
+        -- post_reply refuses, or 'gone' (only its id is left, so that no repeated attempt sends it). See held.sql.
+        held_replies       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        held_replies       | client_message_id      | uuid        | key      |
+        held_replies       | agent_id               | uuid        | required |                   | agents        | cascade
+        held_replies       | message                | text        | required |
+        held_replies       | image                  | jsonb       |          |
+        held_replies       | acts                   | jsonb       | required | '{}'
+        held_replies       | seen_seq               | integer     | required |
+        held_replies       | due_at                 | timestamptz |          |
+        held_replies       | refused                | text        |          |
+        held_replies       | detail                 | text        |          |
+        held_replies       | held_at                | timestamptz | required | clock_timestamp()
+
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -921,6 +949,10 @@ begin
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        held_replies_agent_id_idx         |        | held_replies     | (agent_id)
+        held_replies_due_at_idx           |        | held_replies     | (due_at) where due_at is not null
+        held_replies_held_at_idx          |        | held_replies     | (held_at) where due_at is null
+        held_replies_image_idx            |        | held_replies     | ((image ->> 'key')) where image is not null
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -1038,6 +1070,8 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        ticket_drafts | acts           | octet_length(acts::text) <= 4000
+        held_replies  | state          | num_nonnulls(due_at, refused) = 1
         alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
         alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
         alert_choices | time_zone      | char_length(time_zone) between 1 and 64
@@ -2679,7 +2713,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '84fef3ce81f9');
+select _supportchat.record_script('supabase_schema.sql', '3917f164c6ef');
 
 notify pgrst, 'reload schema';
 

@@ -525,11 +525,13 @@ begin
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
     return jsonb_build_object(
-        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end,
+        -- Their own process would have sent them by now.
+        'held_due', exists (select from public.held_replies where due_at < now() - interval '1 second')
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '5816d0b9559e');
+select _supportchat.record_script('functions/assignment.sql', '8186a8a3fca4');
 
 notify pgrst, 'reload schema';
 

@@ -73,11 +73,12 @@ set search_path = ''
 as $$
     with signs as materialized (
         select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), listed as materialized (
+        select * from _supportchat.mentionable_agents() where exists (select from signs)
     ), known as materialized (
-        select agent_id, written, folded from _supportchat.mentionable_agents() where exists (select from signs)
+        select agent_id, written, folded from listed
         union
-        select agent_id, name, _supportchat.folded(name) from _supportchat.mentionable_agents()
-        where is_shared and exists (select from signs)
+        select agent_id, name, _supportchat.folded(name) from listed where is_shared
     ), named as (
         -- The shortest text that reads as the name, before what ends its last word.
         select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
@@ -243,7 +244,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '38b838668c87');
+select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
 
 notify pgrst, 'reload schema';
 

@@ -136,6 +136,8 @@ begin
     perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
+    union
+    select image ->> 'key', p_erasure_id from public.held_replies where session_id = p_session_id and image is not null
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
@@ -144,6 +146,7 @@ begin
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
+    delete from public.held_replies where session_id = p_session_id;
     delete from public.agent_alerts where session_id = p_session_id;
     delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
@@ -461,7 +464,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
--- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month and replies
+-- that were taken back so long ago, the networks of chats that began a
 -- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
 -- Says whether there may be more.
 create or replace function public.forget_old_data()
@@ -498,6 +502,11 @@ begin
     delete from public.ticket_drafts where ctid = any (array(
         select ctid from public.ticket_drafts
         where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
+    delete from public.held_replies where ctid = any (array(
+        select ctid from public.held_replies
+        where due_at is null and held_at < now() - case refused when 'gone' then interval '1 day' else interval '30 days' end
+        order by held_at limit most for update skip locked
     ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -538,7 +547,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '4d9abd3f534b');
+select _supportchat.record_script('functions/privacy.sql', '16503af2b68b');
 
 notify pgrst, 'reload schema';
 

@@ -362,6 +362,7 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'unsent', _supportchat.unsent_of_agent(p_agent_id),
         'mentions', (select coalesce(jsonb_agg(number), '[]') from mentioning),
         'mentioned', case when p_view <> 'mine' then '[]' else _supportchat.queue_rows_json(array(
             select id from mentioning
@@ -405,7 +406,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f822052801a0');
+select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
 
 notify pgrst, 'reload schema';
 

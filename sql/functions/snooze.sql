@@ -28,6 +28,7 @@ begin
     if p_until <= now() or p_until > now() + interval '1 year' then
         raise sqlstate 'PT422' using message = 'snooze_out_of_range';
     end if;
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status = 'closed' then
         raise sqlstate 'PT409' using message = 'ticket_closed';
@@ -61,7 +62,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '86d6312e8e3a');
+select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
 
 notify pgrst, 'reload schema';
 

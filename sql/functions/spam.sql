@@ -94,6 +94,7 @@ begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_kept(ticket);
     if ticket.status <> 'closed' and ticket.assigned_agent_id is not null then
@@ -140,7 +141,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '12bb457403c7');
+select _supportchat.record_script('functions/spam.sql', '8e299dc1c4cd');
 
 notify pgrst, 'reload schema';
 

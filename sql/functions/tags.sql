@@ -63,7 +63,8 @@ begin
     return found_id;
 end $$;
 
--- Gives a ticket tags by their names, and takes some away by their ids. PT422 for more than 20 at once, or on one ticket.
+-- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
+-- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
     p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
 )
@@ -105,7 +106,7 @@ begin
             ticket, 'tagged', 'agent', p_agent_id, jsonb_build_object('added', added, 'removed', removed)
         );
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return public.ticket_of_agent(p_agent_id, p_number) || jsonb_build_object('changed', cardinality(added || removed) > 0);
 end $$;
 
 -- Tags whose name, or a word in it, begins with a text, for whoever types one: the most used come first.
@@ -226,7 +227,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', '76f7b72330fd');
+select _supportchat.record_script('functions/tags.sql', '0fdd284792d4');
 
 notify pgrst, 'reload schema';
 

@@ -442,7 +442,25 @@ begin
         ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | acts                   | jsonb       | required | '{}'
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
+        -- Replies that wait until due_at, so that whoever has written one can take it back: with the picture that is stored for
+        -- it, what is to happen to its ticket then (acts), and the last line that there was when it was written (seen_seq). Once
+        -- it is sent, its row goes. One without due_at is not sent, and refused says why: 'undone' by its agent, a code of what
+        -- post_reply refuses, or 'gone' (only its id is left, so that no repeated attempt sends it). See held.sql.
+        held_replies       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        held_replies       | client_message_id      | uuid        | key      |
+        held_replies       | agent_id               | uuid        | required |                   | agents        | cascade
+        held_replies       | message                | text        | required |
+        held_replies       | image                  | jsonb       |          |
+        held_replies       | acts                   | jsonb       | required | '{}'
+        held_replies       | seen_seq               | integer     | required |
+        held_replies       | due_at                 | timestamptz |          |
+        held_replies       | refused                | text        |          |
+        held_replies       | detail                 | text        |          |
+        held_replies       | held_at                | timestamptz | required | clock_timestamp()
+
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -624,6 +642,10 @@ begin
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        held_replies_agent_id_idx         |        | held_replies     | (agent_id)
+        held_replies_due_at_idx           |        | held_replies     | (due_at) where due_at is not null
+        held_replies_held_at_idx          |        | held_replies     | (held_at) where due_at is null
+        held_replies_image_idx            |        | held_replies     | ((image ->> 'key')) where image is not null
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -741,6 +763,8 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        ticket_drafts | acts           | octet_length(acts::text) <= 4000
+        held_replies  | state          | num_nonnulls(due_at, refused) = 1
         alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
         alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
         alert_choices | time_zone      | char_length(time_zone) between 1 and 64

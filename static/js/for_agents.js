@@ -10,6 +10,7 @@ import "./alerts/telling.js";
 import "./alerts/reach.js";
 import "./behaviours/ticket.js";
 import "./behaviours/saved_replies.js";
+import "./behaviours/held.js";
 import "./behaviours/mentions.js";
 import "./behaviours/mentioned.js";
 import "./behaviours/drawer.js";

@@ -13,8 +13,8 @@ declare
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
         search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
-        ticket_reads, ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys,
-        event_readers, server_processes, customers_here, heartbeat, throttle_buckets
+        ticket_reads, ticket_drafts, held_replies, alert_choices, agent_devices, agent_alerts, agent_pushes,
+        desk_push_keys, event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -37,14 +37,15 @@ declare
         erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
         events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, held_replies_agent_id_idx, held_replies_due_at_idx,
+        held_replies_held_at_idx, held_replies_image_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx,
+        agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        show_settings(uuid); change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
@@ -64,19 +65,22 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
         name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
         image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
-        save_draft(uuid, bigint, text, text, text); queue_changes(uuid[], uuid[]); queue_counts();
-        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        save_draft(uuid, bigint, text, text, text, jsonb); release_replies(uuid); take_back_reply(uuid, bigint, uuid);
+        forget_reply(uuid, bigint, uuid); held_replies(uuid, bigint); picture_of_held(uuid, bigint, uuid);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -110,8 +114,11 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
-        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
+        session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
@@ -141,13 +148,14 @@ declare
         start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
-        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid);
-        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
-        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        snooze_ticket(uuid, bigint); index_lines(); search_tickets(uuid); search_tickets(uuid, text);
-        search_tickets(uuid, text, text); search_tickets(uuid, text, text, text[]);
-        search_tickets(uuid, text, text, text[], text[]);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); release_replies(); queue_changes(uuid[]);
+        list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb); assign_ticket(uuid, bigint, uuid);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
@@ -156,6 +164,8 @@ declare
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -743,7 +753,25 @@ begin
         ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | acts                   | jsonb       | required | '{}'
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
+        -- Replies that wait until due_at, so that whoever has written one can take it back: with the picture that is stored for
+        -- it, what is to happen to its ticket then (acts), and the last line that there was when it was written (seen_seq). Once
+        -- it is sent, its row goes. One without due_at is not sent, and refused says why: 'undone' by its agent, a code of what
+        -- post_reply refuses, or 'gone' (only its id is left, so that no repeated attempt sends it). See held.sql.
+        held_replies       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        held_replies       | client_message_id      | uuid        | key      |
+        held_replies       | agent_id               | uuid        | required |                   | agents        | cascade
+        held_replies       | message                | text        | required |
+        held_replies       | image                  | jsonb       |          |
+        held_replies       | acts                   | jsonb       | required | '{}'
+        held_replies       | seen_seq               | integer     | required |
+        held_replies       | due_at                 | timestamptz |          |
+        held_replies       | refused                | text        |          |
+        held_replies       | detail                 | text        |          |
+        held_replies       | held_at                | timestamptz | required | clock_timestamp()
+
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -925,6 +953,10 @@ begin
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        held_replies_agent_id_idx         |        | held_replies     | (agent_id)
+        held_replies_due_at_idx           |        | held_replies     | (due_at) where due_at is not null
+        held_replies_held_at_idx          |        | held_replies     | (held_at) where due_at is null
+        held_replies_image_idx            |        | held_replies     | ((image ->> 'key')) where image is not null
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -1042,6 +1074,8 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        ticket_drafts | acts           | octet_length(acts::text) <= 4000
+        held_replies  | state          | num_nonnulls(due_at, refused) = 1
         alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
         alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
         alert_choices | time_zone      | char_length(time_zone) between 1 and 64
@@ -2683,7 +2717,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '84fef3ce81f9');
+select _supportchat.record_script('supabase_schema.sql', '3917f164c6ef');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3310,7 +3344,9 @@ as $$
         ('retention_days', 'null', '[null]', 1, 3650),
         ('audit_days', '730', '[]', 365, 3650),
         -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
-        ('alert_next_minutes', '3', '[null]', 1, 60)
+        ('alert_next_minutes', '3', '[null]', 1, 60),
+        -- For how many seconds a reply waits, so that it can be taken back (0: not at all): see held.sql.
+        ('undo_send_seconds', '0', '[]', 0, 30)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -3325,6 +3361,18 @@ as $$
         (select default_value from _supportchat.declared_settings() where name = p_name)
     )
 $$;
+
+-- Every setting of the desk, for those who may change them.
+create or replace function public.show_settings(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings());
+end $$;
 
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
@@ -3380,7 +3428,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
+select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
 
 -- folding.sql: how texts are compared, by search and by tags. Safe to run again.
 
@@ -4681,7 +4729,8 @@ begin
     return found_id;
 end $$;
 
--- Gives a ticket tags by their names, and takes some away by their ids. PT422 for more than 20 at once, or on one ticket.
+-- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
+-- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
     p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
 )
@@ -4723,7 +4772,7 @@ begin
             ticket, 'tagged', 'agent', p_agent_id, jsonb_build_object('added', added, 'removed', removed)
         );
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return public.ticket_of_agent(p_agent_id, p_number) || jsonb_build_object('changed', cardinality(added || removed) > 0);
 end $$;
 
 -- Tags whose name, or a word in it, begins with a text, for whoever types one: the most used come first.
@@ -4844,7 +4893,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', '76f7b72330fd');
+select _supportchat.record_script('functions/tags.sql', '0fdd284792d4');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -5361,11 +5410,13 @@ begin
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
     return jsonb_build_object(
-        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end,
+        -- Their own process would have sent them by now.
+        'held_due', exists (select from public.held_replies where due_at < now() - interval '1 second')
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '5816d0b9559e');
+select _supportchat.record_script('functions/assignment.sql', '8186a8a3fca4');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -5682,6 +5733,7 @@ begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_kept(ticket);
     if ticket.status <> 'closed' and ticket.assigned_agent_id is not null then
@@ -5728,7 +5780,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '12bb457403c7');
+select _supportchat.record_script('functions/spam.sql', '8e299dc1c4cd');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -6210,11 +6262,12 @@ set search_path = ''
 as $$
     with signs as materialized (
         select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), listed as materialized (
+        select * from _supportchat.mentionable_agents() where exists (select from signs)
     ), known as materialized (
-        select agent_id, written, folded from _supportchat.mentionable_agents() where exists (select from signs)
+        select agent_id, written, folded from listed
         union
-        select agent_id, name, _supportchat.folded(name) from _supportchat.mentionable_agents()
-        where is_shared and exists (select from signs)
+        select agent_id, name, _supportchat.folded(name) from listed where is_shared
     ), named as (
         -- The shortest text that reads as the name, before what ends its last word.
         select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
@@ -6380,7 +6433,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '38b838668c87');
+select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -6871,11 +6924,13 @@ as $$
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
         and not exists (select from public.saved_replies where picture_key = asked)
+        and not exists (select from public.held_replies where image ->> 'key' = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
             or exists (select from public.saved_replies where picture_key is not null)
+            or exists (select from public.held_replies where image is not null)
         )
 $$;
 
@@ -6903,7 +6958,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
+select _supportchat.record_script('functions/pictures.sql', '2eb21d20ff98');
 
 -- drafts.sql: what agents have typed and not sent, for their own pages only. Safe to run again.
 
@@ -6917,7 +6972,7 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     select coalesce(jsonb_agg(jsonb_build_object(
-        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
+        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'acts', d.acts, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
     ) order by d.saved_at desc), '[]')
     from (
         select *, sum(octet_length(draft)) over (order by saved_at desc) - octet_length(draft) as bytes_before
@@ -6939,9 +6994,15 @@ as $$
     select _supportchat.notify_change(jsonb_build_object('event', 'draft.saved', 'agent_id', p_agent_id, 'page', p_page))
 $$;
 
--- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note'; the last one to come stays. Gives the moment
--- in microseconds. p_page names the page that needs not be told.
-create or replace function public.save_draft(p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null)
+-- Of an earlier version, which kept only the text.
+drop function if exists public.save_draft(uuid, bigint, text, text, text);
+
+-- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note', and what is to happen to the ticket then (p_acts:
+-- 'then', as in reply_and_act, and 'tags'); the last one to come stays. Gives the moment in microseconds. p_page names the page that
+-- needs not be told.
+create or replace function public.save_draft(
+    p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null, p_acts jsonb default '{}'
+)
 returns bigint
 language plpgsql
 set search_path = ''
@@ -6962,9 +7023,10 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'ticket_erased';
     end if;
-    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, saved_at)
-    values (p_agent_id, chat, p_mode, p_draft, clock_timestamp())
-    on conflict (agent_id, session_id, mode) do update set draft = excluded.draft, saved_at = clock_timestamp()
+    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, acts, saved_at)
+    values (p_agent_id, chat, p_mode, p_draft, p_acts, clock_timestamp())
+    on conflict (agent_id, session_id, mode) do update set
+        draft = excluded.draft, acts = excluded.acts, saved_at = clock_timestamp()
     returning saved_at into moment;
     perform _supportchat.tell_draft(p_agent_id, p_page);
     return (extract(epoch from moment) * 1000000)::bigint;
@@ -6977,7 +7039,7 @@ language sql
 set search_path = ''
 as $$
     with ended as (
-        update public.ticket_drafts set draft = '', saved_at = clock_timestamp()
+        update public.ticket_drafts set draft = '', acts = '{}', saved_at = clock_timestamp()
         where agent_id = p_agent_id and session_id = p_session_id and mode = p_mode
             and draft <> '' and starts_with(btrim(p_sent, E' \t\n'), btrim(draft, E' \t\n'))
         returning agent_id
@@ -6985,7 +7047,314 @@ as $$
     select _supportchat.tell_draft(agent_id) from ended
 $$;
 
-select _supportchat.record_script('functions/drafts.sql', '8fbd3ee5151e');
+select _supportchat.record_script('functions/drafts.sql', '45929c12674a');
+
+-- held.sql: replies that wait for some seconds, so that whoever has written one can take it back. Safe to run again.
+--
+-- Nobody but their agent reads them: no function for customers, no event and no search has anything of this table.
+
+-- A held reply, or one that was not sent, as its agent sees it. due_in is in seconds; null says that it is not going to be sent.
+create or replace function _supportchat.held_json(p_row public.held_replies)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'client_message_id', p_row.client_message_id, 'message', p_row.message, 'acts', p_row.acts,
+        'image', case when p_row.image is not null then jsonb_build_object(
+            'id', p_row.client_message_id, 'width', (p_row.image ->> 'width')::integer, 'height', (p_row.image ->> 'height')::integer
+        ) end,
+        'due_in', case when p_row.due_at is not null then greatest(0, extract(epoch from p_row.due_at - clock_timestamp()))::double precision end,
+        'refused', p_row.refused, 'detail', coalesce(p_row.detail, ''), 'held_at', p_row.held_at
+    )
+$$;
+
+-- What an agent has written in a conversation that is held or was not sent, in the order in which it was written.
+create or replace function _supportchat.held_of_agent(p_session_id uuid, p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.held_json(h) order by h.held_at, h.client_message_id), '[]')
+    from public.held_replies h
+    where h.session_id = p_session_id and h.agent_id = p_agent_id and h.refused is distinct from 'gone'
+$$;
+
+-- The replies of an agent that were refused when their time had come, the newest 20: for a notice, in which ticket and why.
+create or replace function _supportchat.unsent_of_agent(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'number', t.number, 'client_message_id', h.client_message_id, 'refused', h.refused, 'detail', coalesce(h.detail, '')
+    ) order by h.held_at desc), '[]')
+    from (
+        select * from public.held_replies
+        where agent_id = p_agent_id and due_at is null and refused not in ('gone', 'undone')
+        order by held_at desc limit 20
+    ) as h
+    cross join lateral _supportchat.ticket_of_session(h.session_id) as t
+$$;
+
+-- Tells the pages of an agent that what is held of them in a ticket has changed. Nothing of it is in the log.
+create or replace function _supportchat.tell_held_reply(p_row public.held_replies)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object(
+        'event', 'held.changed', 'agent_id', p_row.agent_id, 'number', t.number, 'reply', p_row.client_message_id,
+        'state', coalesce(p_row.refused, 'held')
+    ))
+    from _supportchat.ticket_of_session(p_row.session_id) as t
+$$;
+
+-- Finds the reply that an earlier attempt with this id has had held: null, or the same answer again, also when it was taken back
+-- since. The same id with another text or another picture, or from another agent, is an error.
+create or replace function _supportchat.repeated_held(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    earlier public.held_replies;
+begin
+    select * into earlier from public.held_replies
+    where session_id = p_session_id and client_message_id = p_client_message_id;
+    if not found then
+        return null;
+    end if;
+    if earlier.agent_id <> p_agent_id or (earlier.refused is distinct from 'gone' and (
+        earlier.message <> p_message or (earlier.image ->> 'digest') is distinct from (p_image ->> 'digest')
+    )) then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
+    end if;
+    return _supportchat.answer_json(p_session_id, '[]', p_duplicate => true, p_image_key => earlier.image ->> 'key');
+end $$;
+
+-- Holds a reply that could be sent now, for as long as the desk wants it; behind those of its agent that are held here already, also
+-- when it would be sent at once by itself (p_may_hold: whether it would not). Null when it is not held. The caller holds the lock of
+-- the conversation.
+create or replace function _supportchat.hold_reply(
+    p_ticket public.tickets, p_agent_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_acts jsonb, p_may_hold boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    seconds integer := case when p_may_hold then (_supportchat.setting('undo_send_seconds') #>> '{}')::integer else 0 end;
+    last_due timestamptz := (
+        select max(due_at) from public.held_replies where session_id = p_ticket.session_id and agent_id = p_agent_id
+    );
+    seen integer;
+    held public.held_replies;
+begin
+    if seconds = 0 and last_due is null then
+        return null;
+    end if;
+    select last_seq into seen from public.user_sessions where session_id = p_ticket.session_id;
+    insert into public.held_replies (session_id, client_message_id, agent_id, message, image, acts, seen_seq, due_at)
+    values (
+        p_ticket.session_id, p_client_message_id, p_agent_id, p_message, p_image, p_acts, seen,
+        -- They are sent in the order in which they were written, whatever the setting was for the one before.
+        greatest(clock_timestamp() + make_interval(secs => seconds), last_due + interval '1 microsecond')
+    )
+    returning * into held;
+    perform _supportchat.end_draft(p_agent_id, p_ticket.session_id, 'reply', p_message);
+    perform _supportchat.move_marks(p_ticket.session_id, seen, seen, p_agent_id);
+    perform _supportchat.end_mentions(p_agent_id, p_ticket.session_id, 2147483647);
+    perform _supportchat.tell_held_reply(held);
+    return _supportchat.answer_json(p_ticket.session_id, '[]');
+end $$;
+
+-- Sends a held reply, once, whoever asks, and gives the answer of reply_and_act. One that cannot be sent is kept for its agent, with
+-- the reason; then, and when it is not held any more, null. A reply with acts needs the assignment lock before.
+create or replace function _supportchat.release_reply(p_session_id uuid, p_client_message_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held public.held_replies;
+    number bigint;
+    state text;
+    code text;
+    about text;
+begin
+    perform from public.user_sessions where session_id = p_session_id for no key update;
+    begin
+        delete from public.held_replies
+        where session_id = p_session_id and client_message_id = p_client_message_id and due_at is not null
+        returning * into held;
+        if not found then
+            return null;
+        end if;
+        number := (_supportchat.ticket_of_session(p_session_id)).number;
+        if held.acts = '{}' then
+            return public.post_reply(
+                held.agent_id, number, held.client_message_id, held.message, held.image, p_held_at => held.seen_seq
+            );
+        end if;
+        return public.reply_and_act(
+            held.agent_id, number, held.client_message_id, held.message, held.image, held.acts ->> 'then',
+            (held.acts ->> 'until')::timestamptz,
+            array(select jsonb_array_elements_text(coalesce(held.acts -> 'tags', '[]'))), p_held_at => held.seen_seq
+        );
+    exception when others then
+        get stacked diagnostics state = returned_sqlstate, code = message_text, about = pg_exception_detail;
+        -- What passes is tried again.
+        if state !~ '^(PT4|22|23)' then
+            raise;
+        end if;
+    end;
+    update public.held_replies set
+        due_at = null, refused = case when state like 'PT4%' then code else 'value_refused' end, detail = nullif(about, '')
+    where session_id = p_session_id and client_message_id = p_client_message_id
+    returning * into held;
+    perform _supportchat.tell_held_reply(held);
+    return null;
+end $$;
+
+-- Sends at once what an agent has held in a ticket, because of what they do with it next. The caller holds the assignment lock.
+create or replace function _supportchat.send_held(p_agent_id uuid, p_number bigint)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held record;
+begin
+    for held in
+        select h.session_id, h.client_message_id from public.tickets t
+        join public.held_replies h on h.session_id = t.session_id
+        where t.number = p_number and h.agent_id = p_agent_id and h.due_at is not null
+        order by h.due_at
+    loop
+        perform _supportchat.release_reply(held.session_id, held.client_message_id);
+    end loop;
+end $$;
+
+-- Sends the held replies whose time has come, in the order in which they were written, no more than a transaction has time for: those
+-- of one conversation, or of all. Gives the answers of those that were sent, and whether there may be more.
+create or replace function public.release_replies(p_session_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    due public.held_replies[] := array(
+        select h from public.held_replies h
+        where h.due_at <= clock_timestamp() and (p_session_id is null or h.session_id = p_session_id)
+        order by h.due_at limit 20
+    );
+    held public.held_replies;
+    answer jsonb;
+    answers jsonb := '[]';
+begin
+    -- Whoever holds it may lock one conversation after the other.
+    if p_session_id is null or exists (select from unnest(due) as one where one.acts <> '{}') then
+        perform _supportchat.lock_assignment();
+    end if;
+    foreach held in array due loop
+        answer := _supportchat.release_reply(held.session_id, held.client_message_id);
+        if answer is not null then
+            answers := answers || jsonb_build_array(answer - 'went');
+        end if;
+    end loop;
+    return jsonb_build_object('answers', answers, 'more', cardinality(due) = 20);
+end $$;
+
+-- Takes back a held reply: it is not sent, and kept for its agent until forget_reply. Gives it, and gives it again. PT409 when it was
+-- sent already, PT404 when there is none of this id.
+create or replace function public.take_back_reply(p_agent_id uuid, p_number bigint, p_client_message_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    held public.held_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    perform from public.user_sessions where session_id = chat for no key update;
+    update public.held_replies set due_at = null, refused = 'undone'
+    where session_id = chat and client_message_id = p_client_message_id and agent_id = p_agent_id and due_at is not null
+    returning * into held;
+    if found then
+        perform _supportchat.tell_held_reply(held);
+        return _supportchat.held_json(held);
+    end if;
+    select * into held from public.held_replies
+    where session_id = chat and client_message_id = p_client_message_id and agent_id = p_agent_id and refused <> 'gone';
+    if found then
+        return _supportchat.held_json(held);
+    elsif exists (
+        select from public.chat_messages
+        where session_id = chat and sender = 'agent' and client_message_id = p_client_message_id and sender_agent_id = p_agent_id
+    ) then
+        raise sqlstate 'PT409' using message = 'reply_sent';
+    end if;
+    raise sqlstate 'PT404' using message = 'reply_not_held';
+end $$;
+
+-- Forgets a reply that was not sent: its text is in a box again, or its agent does not want it any more. Its id stays for a day.
+create or replace function public.forget_reply(p_agent_id uuid, p_number bigint, p_client_message_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held public.held_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    update public.held_replies set message = '', image = null, acts = '{}', refused = 'gone', detail = null
+    where session_id = _supportchat.session_of_ticket(p_number) and client_message_id = p_client_message_id
+        and agent_id = p_agent_id and due_at is null and refused <> 'gone'
+    returning * into held;
+    if found then
+        perform _supportchat.tell_held_reply(held);
+    end if;
+end $$;
+
+-- What an agent has in a ticket that is held or was not sent, in the order in which it was written.
+create or replace function public.held_replies(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return _supportchat.held_of_agent(_supportchat.session_of_ticket(p_number), p_agent_id);
+end $$;
+
+-- Where the bytes of the picture of a reply lie that is held or was not sent, for its agent.
+create or replace function public.picture_of_held(p_agent_id uuid, p_number bigint, p_client_message_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select jsonb_build_object('key', image ->> 'key', 'content_type', image ->> 'content_type', 'bytes', (image ->> 'bytes')::integer)
+        from public.held_replies
+        where session_id = _supportchat.session_of_ticket(p_number) and client_message_id = p_client_message_id
+            and agent_id = p_agent_id and image is not null
+    );
+end $$;
+
+select _supportchat.record_script('functions/held.sql', 'a2f68e0d4ed0');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -7339,6 +7708,7 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'unsent', _supportchat.unsent_of_agent(p_agent_id),
         'mentions', (select coalesce(jsonb_agg(number), '[]') from mentioning),
         'mentioned', case when p_view <> 'mine' then '[]' else _supportchat.queue_rows_json(array(
             select id from mentioning
@@ -7382,7 +7752,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f822052801a0');
+select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7473,6 +7843,7 @@ begin
             'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
             'woke_at', t.woke_at,
             'tags', _supportchat.tags_of_ticket(t.id),
+            'held_replies', _supportchat.held_of_agent(chat, p_agent_id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'framed_on', s.framed_on,
@@ -7571,14 +7942,18 @@ begin
     );
 end $$;
 
--- Of an earlier version, which did not ask what the agent had seen.
+-- Of earlier versions, which did not ask what the agent had seen, and held no reply.
 drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb, integer);
 
 -- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
 -- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
+-- p_may_hold: the reply is held if the desk wants that, or (also with false) behind one of theirs that is held here; then the answer
+-- has no lines. p_acts is kept with it: see reply_and_act. p_held_at is for one that was held, the last line that there was when it
+-- was written: what the customer has written since goes on waiting for an answer.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_seen integer default null
+    p_seen integer default null, p_may_hold boolean default null, p_acts jsonb default '{}', p_held_at integer default null
 )
 returns jsonb
 language plpgsql
@@ -7589,12 +7964,17 @@ declare
     answer jsonb;
     line jsonb;
     unseen integer;
+    place integer;
+    waits_since timestamptz;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
+    if answer is null and p_may_hold is not null then
+        answer := _supportchat.repeated_held(ticket.session_id, p_client_message_id, p_message, p_image, p_agent_id);
+    end if;
     if answer is not null then
         return answer;
     end if;
@@ -7607,21 +7987,36 @@ begin
             raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
         end if;
     end if;
+    if p_may_hold is not null then
+        answer := _supportchat.hold_reply(
+            ticket, p_agent_id, p_client_message_id, p_message, p_image, p_acts, p_may_hold
+        );
+        if answer is not null then
+            return answer;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
+    place := (line ->> 'seq')::integer;
+    if p_held_at is not null then
+        select min(m.created_at) into waits_since from public.chat_messages m
+        where m.session_id = ticket.session_id and m.seq > p_held_at and m.sender = 'user';
+    end if;
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
-        awaiting_since = null,
+        awaiting_since = waits_since,
         woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
-    perform _supportchat.move_marks(
-        ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
-    );
-    perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
+    if waits_since is null then
+        perform _supportchat.move_marks(ticket.session_id, place, place, p_agent_id);
+    end if;
+    if p_held_at is null then
+        perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
+    end if;
     return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
@@ -7639,6 +8034,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
@@ -7678,6 +8074,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     perform _supportchat.return_to_queue(
@@ -7725,6 +8122,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
@@ -7737,9 +8135,13 @@ begin
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already, or when the customer has begun another chat since.
-create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+-- Of an earlier version, which gave it to nobody else.
+drop function if exists public.reopen_ticket(uuid, bigint);
+
+-- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
+-- customer who had no answer waits for one again. PT409 when somebody has it open already, or when the customer has begun another chat
+-- since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -7747,6 +8149,7 @@ as $$
 declare
     ticket public.tickets;
     newer bigint;
+    owner uuid := p_agent_id;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -7772,6 +8175,10 @@ begin
     if ticket.is_spam then
         perform _supportchat.unmark_spam(ticket, p_agent_id);
     end if;
+    if p_as_before then
+        select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
+        from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -7782,11 +8189,15 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
-    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    if owner is null then
+        perform _supportchat.drain_queue();
+    else
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'caf45613620f');
+select _supportchat.record_script('functions/tickets.sql', '8abb48d54a7b');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7887,6 +8298,7 @@ begin
     if p_until <= now() or p_until > now() + interval '1 year' then
         raise sqlstate 'PT422' using message = 'snooze_out_of_range';
     end if;
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status = 'closed' then
         raise sqlstate 'PT409' using message = 'ticket_closed';
@@ -7920,7 +8332,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '86d6312e8e3a');
+select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
@@ -8815,12 +9227,19 @@ begin
     end if;
     if p_view_id is not null then
         saved := _supportchat.own_view(p_agent_id, p_view_id);
-        update public.desk_views set name = btrim(p_name), query = p_query, is_shared = p_is_shared
-        where view_id = saved.view_id returning * into saved;
-    elsif (
-        select count(*) from public.desk_views where case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
+    end if;
+    if (
+        select count(*) from public.desk_views
+        where view_id is distinct from p_view_id and case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
     ) >= 50 then
         raise sqlstate 'PT422' using message = 'views_too_many';
+    end if;
+    if p_view_id is not null then
+        -- One that is not everybody's any more belongs to who has said so, or it would vanish for them.
+        update public.desk_views set
+            name = btrim(p_name), query = p_query, is_shared = p_is_shared,
+            agent_id = case when p_is_shared then agent_id else p_agent_id end
+        where view_id = saved.view_id returning * into saved;
     else
         insert into public.desk_views (agent_id, name, query, is_shared) values (p_agent_id, btrim(p_name), p_query, p_is_shared)
         returning * into saved;
@@ -8843,12 +9262,13 @@ begin
     return jsonb_build_object('name', gone.name);
 end $$;
 
-select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
+select _supportchat.record_script('functions/views.sql', '2795cf1e9898');
 
 -- bulk.sql: what agents do with many tickets at once. Safe to run again.
 
 -- Does the same with many tickets, 50 at most, each as by itself: 'close', 'tag' (p_value is the name of the tag), 'assign' (the
--- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, and why the others were not.
+-- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, why the others were not, and which
+-- have another version by that, for undo_tickets.
 create or replace function public.change_tickets(p_agent_id uuid, p_numbers bigint[], p_act text, p_value text default null)
 returns jsonb
 language plpgsql
@@ -8858,6 +9278,8 @@ declare
     one bigint;
     done bigint[] := '{}';
     refused jsonb := '[]';
+    changes jsonb := '[]';
+    before integer;
     code text;
     about text;
 begin
@@ -8869,6 +9291,8 @@ begin
     perform _supportchat.lock_assignment();
     foreach one in array p_numbers loop
         begin
+            perform _supportchat.send_held(p_agent_id, one) where p_act in ('close', 'assign', 'snooze');
+            before := (select version from public.tickets where number = one);
             case p_act
                 when 'close' then perform public.close_ticket(p_agent_id, one);
                 when 'tag' then perform public.tag_ticket(p_agent_id, one, array[p_value]);
@@ -8879,15 +9303,126 @@ begin
                 else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
             end case;
             done := done || one;
-        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+            changes := changes || coalesce((
+                select jsonb_agg(jsonb_build_object('number', number, 'version', version)) from public.tickets
+                where number = one and version > before
+            ), '[]');
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
+            -- What else is wrong with the act is wrong with it for every ticket.
+            if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
+                raise;
+            end if;
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
+        end;
+    end loop;
+    return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
+end $$;
+
+select _supportchat.record_script('functions/bulk.sql', '43d9e5f32b22');
+
+-- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
+
+-- Whether somebody else has done something with a ticket since an event of it; what the system has done does not count.
+create or replace function _supportchat.is_touched_since(p_ticket public.tickets, p_event public.events)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.events e where e.ticket_id = p_ticket.id and e.id > p_event.id and e.actor <> 'system'
+    ) or exists (
+        select from public.chat_messages m
+        where m.session_id = p_ticket.session_id and m.sender = 'agent' and m.created_at > p_event.created_at
+    )
+$$;
+
+-- Takes back what an agent has done with a ticket (p_act, as in undo_tickets) and by which it got this version. PT409 when anything has
+-- become of it since: nothing that somebody else has done is overridden. The caller holds the assignment lock.
+create or replace function _supportchat.undo_ticket(p_agent_id uuid, p_act text, p_number bigint, p_version integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    done public.events;
+    former uuid;
+begin
+    select * into done from public.events
+    where ticket_id = ticket.id and kind = 'ticket.' || case p_act
+        when 'close' then 'closed' when 'tag' then 'tagged' when 'assign' then 'assigned' when 'priority' then 'prioritised'
+        when 'snooze' then 'snoozed' else 'returned'
+    end
+    order by id desc limit 1;
+    if done.agent_id is distinct from p_agent_id
+        -- Whoever got a returned ticket from the system, and has done nothing with it, has not changed it.
+        or (ticket.version <> p_version and p_act <> 'return')
+        or (p_act in ('assign', 'return') and _supportchat.is_touched_since(ticket, done))
+    then
+        raise sqlstate 'PT409' using message = 'changed_since';
+    end if;
+    former := done.detail ->> 'from';
+    case p_act
+        when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
+        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
+        when 'tag' then perform public.tag_ticket(
+            p_agent_id, p_number,
+            array(select t.name from public.desk_tags t where done.detail -> 'removed' @> to_jsonb(t.tag_id)),
+            array(select jsonb_array_elements_text(done.detail -> 'added')::bigint)
+        );
+        else
+            if former is not null then
+                perform public.assign_ticket(p_agent_id, p_number, former, ticket.assigned_agent_id);
+            else
+                perform _supportchat.return_to_queue(
+                    ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+                );
+            end if;
+    end case;
+end $$;
+
+-- Takes back what an agent has done with tickets a moment ago, 50 at most: p_act is as in change_tickets, or 'return', for what
+-- unassign_ticket has done; p_changes are objects with the number of a ticket and the version that it got by that. Gives with which it
+-- was done, and why not with the others.
+create or replace function public.undo_tickets(p_agent_id uuid, p_act text, p_changes jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    change record;
+    done bigint[] := '{}';
+    refused jsonb := '[]';
+    code text;
+    about text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if jsonb_typeof(p_changes) is distinct from 'array' or jsonb_array_length(p_changes) > 50
+        or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze', 'return') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    if p_act = 'close' then
+        -- Before the assignment lock, as whoever starts a chat has it.
+        perform _supportchat.lock_browser_of_ticket(asked.number)
+        from (select number from jsonb_to_recordset(p_changes) as given (number bigint) order by number) as asked;
+    end if;
+    perform _supportchat.lock_assignment();
+    for change in select * from jsonb_to_recordset(p_changes) as given (number bigint, version integer) loop
+        begin
+            perform _supportchat.undo_ticket(p_agent_id, p_act, change.number, change.version);
+            done := done || change.number;
+        exception when sqlstate 'PT403' or sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
+            get stacked diagnostics code = message_text, about = pg_exception_detail;
+            refused := refused || jsonb_build_object('number', change.number, 'code', code, 'detail', about);
         end;
     end loop;
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+select _supportchat.record_script('functions/undo.sql', '99aeb26d1ef4');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 
@@ -9193,36 +9728,51 @@ begin
     );
 end $$;
 
--- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
--- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
--- else: the customer may have written since. p_seen: as in post_reply.
+-- Of an earlier version, which held no reply.
+drop function if exists public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
+
+-- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it (any other p_then, the choice of when;
+-- until p_until, null: the customer's next message): all in one transaction. A repeated client_message_id gives the first answer
+-- again, and does nothing else: the customer may have written since. 'went' is what close_ticket or snooze_ticket gives, if there is
+-- any. p_seen, p_may_hold and p_held_at: as in post_reply; a ticket whose customer has written while the reply was held stays open.
 create or replace function public.reply_and_act(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null,
+    p_may_hold boolean default null, p_held_at integer default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+    acts jsonb := jsonb_strip_nulls(jsonb_build_object('then', p_then, 'until', p_until)) || case
+        when cardinality(p_tags) > 0 then jsonb_build_object('tags', p_tags) else '{}'
+    end;
     answer jsonb;
+    went jsonb;
 begin
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
-    if not (answer ->> 'duplicate')::boolean then
+    answer := public.post_reply(
+        p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
+    );
+    if not (answer ->> 'duplicate')::boolean and answer -> 'messages' <> '[]' then
         if cardinality(p_tags) > 0 then
             perform public.tag_ticket(p_agent_id, p_number, p_tags);
         end if;
-        if p_then = 'close' then
-            perform public.close_ticket(p_agent_id, p_number);
-        elsif p_then = 'snooze' then
-            perform public.snooze_ticket(p_agent_id, p_number, p_until);
+        if p_held_at is not null and exists (
+            select from public.tickets where number = p_number and awaiting_since is not null
+        ) then
+            went := null;
+        elsif p_then = 'close' then
+            went := public.close_ticket(p_agent_id, p_number);
+        elsif p_then is not null then
+            went := public.snooze_ticket(p_agent_id, p_number, p_until);
         end if;
     end if;
-    return answer;
+    return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '89a8d1a97226');
+select _supportchat.record_script('functions/replies.sql', '2bec109d3557');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -9407,7 +9957,7 @@ as $$
 $$;
 
 -- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
--- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
+-- and forgets the browsers that they are known or notified in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -9424,6 +9974,7 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
+    perform _supportchat.log_devices_out(p_agent_id, null, p_others => true);
     update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
     perform _supportchat.note_absent_agents();
 end $$;
@@ -9718,7 +10269,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
+select _supportchat.record_script('functions/logins.sql', 'd44058f4ce82');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -9954,10 +10505,11 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
+    perform _supportchat.log_devices_out(p_person_id, null, p_others => true);
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
+select _supportchat.record_script('functions/two_factor.sql', 'f94349671236');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -10413,6 +10965,7 @@ begin
     if person.is_active then
         returned := _supportchat.shut_out(person.id, p_agent_id);
         delete from public.ticket_drafts where agent_id = person.id;
+        delete from public.held_replies where agent_id = person.id and due_at is null;
         perform _supportchat.keep_an_admin();
         perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
     end if;
@@ -10465,7 +11018,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
+select _supportchat.record_script('functions/people.sql', '28c99e3a00d1');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -11063,7 +11616,7 @@ drop function if exists _supportchat.tell_pages(uuid, uuid[]);
 
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
--- is to know until that one has read.
+-- is to know until that one has read. Not who may not see the desk before they have two-factor.
 create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
@@ -11083,6 +11636,7 @@ as $$
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -11124,6 +11678,7 @@ as $$
         join public.agents a on a.id = m.agent_id and a.is_active
         where m.session_id = any (p_session_ids) and m.read_at is null
             and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
         group by m.agent_id, m.session_id
     )
     select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
@@ -11298,6 +11853,7 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and not exists (
             select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
         )
@@ -11625,14 +12181,14 @@ begin
     insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
 end $$;
 
--- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+-- Forgets the devices of an agent that log out: those of one login session, or (p_others) all but those of one, all where that is null.
 create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
 returns void
 language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and ((login_id = p_session_id) is true) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -11684,7 +12240,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '2de40f720141');
+select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -11812,6 +12368,8 @@ begin
     perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
+    union
+    select image ->> 'key', p_erasure_id from public.held_replies where session_id = p_session_id and image is not null
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
@@ -11820,6 +12378,7 @@ begin
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
+    delete from public.held_replies where session_id = p_session_id;
     delete from public.agent_alerts where session_id = p_session_id;
     delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
@@ -12137,7 +12696,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
--- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month and replies
+-- that were taken back so long ago, the networks of chats that began a
 -- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
 -- Says whether there may be more.
 create or replace function public.forget_old_data()
@@ -12174,6 +12734,11 @@ begin
     delete from public.ticket_drafts where ctid = any (array(
         select ctid from public.ticket_drafts
         where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
+    delete from public.held_replies where ctid = any (array(
+        select ctid from public.held_replies
+        where due_at is null and held_at < now() - case refused when 'gone' then interval '1 day' else interval '30 days' end
+        order by held_at limit most for update skip locked
     ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -12214,7 +12779,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '4d9abd3f534b');
+select _supportchat.record_script('functions/privacy.sql', '16503af2b68b');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

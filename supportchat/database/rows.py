@@ -397,7 +397,7 @@ Line = Message | Note
 
 
 class Answer(TypedDict):
-    """What became of a message that was sent: the lines that it has made."""
+    """What became of a message that was sent: the lines that it has made; none while it is held."""
 
     duplicate: bool  # stored by an earlier attempt with the same client_message_id
     session_id: str
@@ -588,6 +588,7 @@ class Ticket(Conversation):
     snoozed_until: str | None  # None when it is until the customer writes
     woke_at: str | None  # when it came back, until somebody answers
     tags: list[Tag]
+    held_replies: list[HeldReply]  # of the agent who asks
     site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
@@ -596,6 +597,12 @@ class Ticket(Conversation):
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
+
+
+class TaggedTicket(Ticket):
+    """A ticket whose tags were to be changed, and whether they were."""
+
+    changed: bool
 
 
 class TicketLines(TypedDict):
@@ -737,7 +744,45 @@ class Draft(TypedDict):
     number: int
     mode: str
     draft: str
+    acts: HeldActs
     saved_at: int
+
+
+class HeldActs(TypedDict, total=False):
+    """What is to happen to a ticket once a reply is sent: `then` is 'close', or a choice of when it comes back."""
+
+    then: str
+    until: str
+    tags: list[str]
+
+
+class HeldReply(TypedDict):
+    """A reply that is held, or that was not sent, for the agent who has written it."""
+
+    client_message_id: str
+    message: str
+    acts: HeldActs
+    image: Picture | None  # with the id of the reply
+    due_in: float | None  # in seconds; None: it is not going to be sent
+    refused: str | None  # why not: 'undone', or the code of a sentence
+    detail: str
+    held_at: str
+
+
+class UnsentReply(TypedDict):
+    """In which ticket a held reply was refused when its time had come, and why."""
+
+    number: int
+    client_message_id: str
+    refused: str
+    detail: str
+
+
+class ReleasedReplies(TypedDict):
+    """What has come of held replies whose time had come."""
+
+    answers: list[Answer]
+    more: bool
 
 
 class Queue(TypedDict):
@@ -747,6 +792,7 @@ class Queue(TypedDict):
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
     drafts: list[Draft]
+    unsent: list[UnsentReply]
     mentions: list[int]  # the numbers of tickets with notes that mention the agent, and that they have not read
     mentioned: list[QueueRow]  # those that are not among their own, with their own view
     rows: list[QueueRow]
@@ -778,11 +824,24 @@ class RefusedTicket(TypedDict):
     detail: str
 
 
-class ChangedTickets(TypedDict):
-    """With which tickets it was done, and why not with the others."""
+class ChangedTicket(TypedDict):
+    """Which version a ticket has by what was done with it."""
+
+    number: int
+    version: int
+
+
+class UndoneTickets(TypedDict):
+    """With which tickets it was taken back, and why not with the others."""
 
     done: list[int]
     refused: list[RefusedTicket]
+
+
+class ChangedTickets(UndoneTickets):
+    """With which tickets it was done, why not with the others, and which have changed by it."""
+
+    changes: list[ChangedTicket]
 
 
 class IndexedLines(TypedDict):
@@ -798,6 +857,12 @@ class ClosedTicket(TypedDict):
 
     ticket: Ticket
     queue: QueueAhead
+
+
+class RepliedAndActed(Answer):
+    """The same of a reply after which something has happened: `went` if its ticket was closed or snoozed."""
+
+    went: ClosedTicket | None
 
 
 class MarkedSpam(ClosedTicket):
@@ -816,10 +881,11 @@ class ProcessReport(TypedDict):
 
 
 class Sweep(TypedDict):
-    """How many tickets a sweep has moved."""
+    """How many tickets a sweep has moved, and whether held replies are overdue."""
 
     returned: int
     assigned: int
+    held_due: bool
 
 
 class IdleReport(ProcessReport):

@@ -6,6 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Any
 
 import gevent
 from gevent.lock import RLock
@@ -150,6 +151,12 @@ class Desks:
         for desk in self.pages:
             if desk.agent_id == agent_id:
                 desk.push_once(frame)
+
+    def tell_held(self, agent_id: str, said: dict[str, Any]) -> None:
+        """Tell an agent's pages what has become of a reply of theirs that is held, or was not sent."""
+        frame = event_frame("held_changed", **said)
+        for desk in [desk for desk in self.pages if desk.agent_id == agent_id]:
+            desk.push_once(frame)
 
     def tell_looks(self, page: Connection, looks: Looks, shown: str = "") -> None:
         """Tell a page who looks at tickets, as far as it shows them: in its queue, or as the open one, `shown`."""

@@ -50,7 +50,10 @@ SENTENCES = {
         "This picture is too large for our storage. Choose a smaller one, or send the text without it."
     ),
     "image_not_stored": _("The picture could not be stored. Try again in a moment, or send the text without it."),
+    "reply_sent": _("This reply was already sent."),
+    "reply_not_held": _("This reply is not held any more."),
     # Tickets
+    "changed_since": _("Something else was done with this ticket since, so nothing was taken back."),
     "ticket_not_found": _("There is no ticket with this number."),
     "ticket_closed": _("This ticket is closed. Reopen it first."),
     "ticket_erased": _("This chat was erased. Nothing is left to go on with."),
@@ -87,6 +90,7 @@ SENTENCES = {
     "tag_not_found": _("This tag was deleted or merged into another."),
     "snooze_out_of_range": _("Choose a time in the future, within a year."),
     "nothing_chosen": _("Choose some tickets first."),
+    "too_many_chosen": _("Choose up to 50 tickets at once."),
     "view_not_found": _("This view was deleted."),
     "view_without_name": _("Type a name for the view."),
     "view_too_long": _("A view can have up to 60 characters in its name and 200 in its search."),

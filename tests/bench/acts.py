@@ -60,9 +60,9 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
 """
 MENTIONED = f"""
 insert into public.note_mentions (session_id, note_no, agent_id, written)
-select s.session_id, 1, a.id, '{{@Agent 1}}' from public.agents a
-cross join public.user_sessions s join public.visitors using (visitor_id)
-where token_hash = '{ANSWERED}' and a.name = 'Agent 1'
+select session_id, 1, a.id, '{{@Agent 1}}' from public.agents a cross join public.tickets t
+join public.user_sessions using (session_id) join public.visitors using (visitor_id)
+where token_hash = '{ANSWERED}' and t.status = 'open' and a.name = 'Agent 1'
 """
 LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (
@@ -70,6 +70,13 @@ BANNED = (
     f" from public.visitors where token_hash = '{ANSWERED}'"
 )
 REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
+# Three replies of the agent, due a while ago, which the setting that is on has held.
+HELD = f"""
+insert into public.desk_settings (name, value) values ('undo_send_seconds', '10');
+insert into public.held_replies (session_id, client_message_id, agent_id, message, seen_seq, due_at, held_at)
+select t.session_id, ('{NEW_ID[:-1]}' || n)::uuid, t.assigned_agent_id, 'One', 1, now(), now()
+from (select * from public.tickets where status = 'open' order by number limit 1) as t, generate_series(7, 9) as n
+"""
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
@@ -292,6 +299,12 @@ class People:
             Act("complete_mention", {"agent_id": self.agent, "text": "a"}),
             act("reply_and_act", "close", client_message_id=NEW_ID, message="Goodbye", then="close"),
             act("reply_and_act", "snooze", client_message_id=NEW_ID, message="Wait", then="snooze", tags=["heating"]),
+            act("post_reply", "held", given=HELD, client_message_id=NEW_ID, message="Wait", may_hold=True),
+            act("held_replies", given=HELD),
+            act("picture_of_held", client_message_id=NEW_ID),
+            Act("release_replies", {}, given=HELD),
+            act("take_back_reply", given=HELD, client_message_id=f"{NEW_ID[:-1]}7"),
+            act("forget_reply", given=HELD, client_message_id=f"{NEW_ID[:-1]}7"),
             act("replies_for_ticket", given=REPLY, words=["hello"]),
             Act("list_replies", {"agent_id": self.agent}, given=REPLY),
             Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),
@@ -355,6 +368,7 @@ class People:
             act("save_view", name="Open", query="is:open"),
             act("delete_view", given=VIEWED, view_id=NEW_ID),
             act("change_tickets", numbers=[self.open.number], act="priority", value="1"),
+            act("undo_tickets", act="priority", changes=Jsonb([{"number": self.open.number, "version": 1}])),
         ]
 
     def _reading(self) -> list[Act]:
@@ -460,6 +474,7 @@ class People:
             act("preview_erasure", number=number),
             act("erase_customer", number=number, everything=True),
             act("show_privacy"),
+            act("show_settings"),
             act("preview_retention", days=3650),
             act("list_sites"),
             act("add_site", key="shop", name="The shop"),

@@ -392,7 +392,9 @@ def find(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
     door.refused("delete_view", agent_id=carol.id, view_id=view["id"])
     alice.call("list_views")
     alice.call("delete_view", view_id=view["id"])
-    alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
+    done = alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
+    alice.call("undo_tickets", act="tag", changes=[*done["changes"], {"number": 77, "version": 1}])
+    door.refused("undo_tickets", agent_id=alice.id, act="erase", changes=[])
     door.refused("change_tickets", agent_id=alice.id, numbers=[number], act="none")
 
 
@@ -417,7 +419,26 @@ def save_replies(door: Heard, cast: Cast, alice: Agent) -> None:
         alice.call("replies_for_ticket", number=number, words=words)
     door.refused("delete_reply", agent_id=alice.id, reply_id=saved)
     carol.call("delete_reply", reply_id=saved)
+    hold_replies(door, alice, carol, number)
     alice.call("reply_and_act", number=number, client_message_id=new_id(), message="Goodbye", then="close")
+
+
+def hold_replies(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
+    """Hold replies, take one back, and send the other."""
+    carol.call("change_settings", values={"undo_send_seconds": 30})
+    once = {"number": number, "client_message_id": new_id()}
+    image = PICTURE | {"key": "f" * 64}
+    alice.call("reply_and_act", **once, message="Wait", image=image, tags=["Parts"], may_hold=True)
+    alice.call("held_replies", number=number)
+    alice.call("picture_of_held", **once)
+    alice.call("take_back_reply", **once)
+    alice.call("forget_reply", **once)
+    door.refused("take_back_reply", agent_id=alice.id, **once)
+    alice.reply(number, "Sent", may_hold=True)
+    door.run("update public.held_replies set due_at = now() where due_at is not null")
+    door.call("release_replies")
+    carol.call("show_settings")
+    carol.call("change_settings", values={"undo_send_seconds": 0})
 
 
 def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:

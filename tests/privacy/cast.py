@@ -14,6 +14,7 @@ OF_CONVERSATIONS = {
     *("user_sessions", "chat_messages", "tickets", "chat_images", "events", "ticket_notes", "ticket_reads"),
     "note_mentions",
     *("customers_here", "customer_pages", "bans", "search_lines", "ticket_tags", "ticket_drafts"),
+    "held_replies",
     *("agent_alerts", "agent_pushes"),
 }
 

@@ -1,6 +1,7 @@
 // What an agent types is kept on the server as well, for their other pages. The last one to type has the last word; a box in
 // which somebody is typing is left alone.
 import { randomId } from "../lib/browser.js";
+import { recallActs, rememberActs, showActs } from "../lib/acts.js";
 import { formOf, textOf } from "../lib/forms.js";
 import { ask, post } from "../lib/http.js";
 import { state } from "../lib/queue_state.js";
@@ -39,12 +40,13 @@ async function saveAll() {
 async function save(key) {
   const [, mode, number] = partsOf(key);
   const text = textIn(key);
-  const response = await post(`/tickets/${number}/drafts`, new URLSearchParams({ mode, message: text, page }), {
-    keepalive: true,
-  }).catch(() => null);
+  const acts = recallActs(key);
+  const values = { mode, message: text, page, ...Object.fromEntries(acts.map(({ name, value }) => [name, value])) };
+  const path = `/tickets/${number}/drafts`;
+  const response = await post(path, new URLSearchParams(values), { keepalive: true }).catch(() => null);
   if (response?.ok) remember("saved", key, String((await response.json()).saved_at));
   else if (!GIVES_UP.includes(response?.status)) return false;
-  if (textIn(key) === text) remember("unsaved", key, "");
+  if (textIn(key) === text && isDeepEqual(recallActs(key), acts)) remember("unsaved", key, "");
   return true;
 }
 
@@ -59,7 +61,9 @@ function takeAll(drafts) {
   if (drafts.map(take).includes(true)) document.dispatchEvent(new CustomEvent("drafts:taken"));
 }
 
-function take({ number, mode, draft, saved_at }) {
+const isDeepEqual = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+function take({ number, mode, draft, acts, saved_at }) {
   const key = `${mode}-${number}`;
   if (recall("unsaved", key) || saved_at <= Number(recall("saved", key) ?? 0)) return false;
   if (isTyping(key)) {
@@ -68,7 +72,9 @@ function take({ number, mode, draft, saved_at }) {
   }
   remember("saved", key, String(saved_at));
   remember("draft", key, draft);
+  rememberActs(key, acts);
   const form = formOf(key);
+  if (form) showActs(form, acts);
   if (form && textOf(form).value !== draft) {
     textOf(form).value = draft;
     form.dispatchEvent(new CustomEvent("composer:filled", { bubbles: true }));

@@ -1,6 +1,8 @@
 // "/" at the start of a word opens the list of saved replies above the box.
+import { addActs } from "../lib/acts.js";
+import { keep } from "../lib/drafts.js";
 import { insert, made, openLists } from "../lib/expanding.js";
-import { addAct, formWith, showRefusal, textOf } from "../lib/forms.js";
+import { formWith, showRefusal, textOf } from "../lib/forms.js";
 import { ask, tell } from "../lib/http.js";
 import { word } from "../lib/words.js";
 import { offerPicture } from "./pictures.js";
@@ -35,10 +37,15 @@ function choose(expander, reply) {
   tell(reply.uses);
   if (reply.picture) addPicture(form, reply.picture);
   addActs(form, reply.acts);
+  keep(form);
 }
 
-function addPicture(form, path) {
-  if (form.querySelector("[data-picture-input]")) offerPicture(form, picture(form, path));
+// Resolves to whether there is one.
+export async function addPicture(form, path) {
+  if (!form.querySelector("[data-picture-input]")) return false;
+  const file = await picture(form, path);
+  await offerPicture(form, file);
+  return Boolean(file);
 }
 
 async function picture(form, path) {
@@ -53,18 +60,10 @@ async function picture(form, path) {
   showRefusal(form, word("replyPictureMissing"));
 }
 
-// What happens to the ticket once the reply is sent, each with a box to untick.
-function addActs(form, acts) {
-  if (!form.querySelector("[data-acts]")) return; // of a note
-  for (const { name, value, label } of acts) {
-    const box = made("data-saved-act");
-    Object.assign(box.querySelector("input"), { name, value });
-    box.querySelector("span").textContent = label;
-    addAct(form, box);
-  }
-}
-
-document.addEventListener("composer:sent", ({ target }) => target.querySelector("[data-acts]")?.replaceChildren());
+document.addEventListener("composer:sent", ({ target }) => {
+  target.querySelector("[data-acts]")?.replaceChildren();
+  keep(target);
+});
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-open-replies]");

@@ -1,4 +1,5 @@
 // From the box into the outbox.
+import { actsOf } from "../lib/acts.js";
 import { uncovered } from "../lib/cover.js";
 import { keep } from "../lib/drafts.js";
 import { formWith, hasConversation, isForm, keyOf, textOf } from "../lib/forms.js";
@@ -53,7 +54,7 @@ function messageIn(form, id, file) {
   const at = Date.now();
   const text = tidied(textOf(form).value);
   const path = form.getAttribute("hx-post");
-  return { id, path, text, fields: fieldsOf(form), hasPicture: Boolean(file), at, since: at };
+  return { id, path, text, fields: fieldsOf(form), acts: actsOf(form), hasPicture: Boolean(file), at, since: at };
 }
 
 function fieldsOf(form) {

@@ -79,7 +79,9 @@ function isSaidElsewhere({ outgoing, response, sourceElement: form }) {
 
 function readAnswer(outgoing, response, text) {
   const isOwn = isOurs(response);
-  const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
+  const isTaken =
+    text.includes("data-seq=") || ["HX-Redirect", "X-Accepted"].some((name) => response.headers.has(name));
+  const isStored = response.ok && isTaken;
   const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
   Object.assign(outgoing, {
     isStored,

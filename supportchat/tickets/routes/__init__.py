@@ -7,6 +7,7 @@ from . import (
     bulk,
     closure,
     drafts,
+    held,
     mentions,
     messages,
     notes,
@@ -16,6 +17,7 @@ from . import (
     snoozing,
     sorting,
     ticket,
+    undo,
 )
 from .blueprint import bp
 
@@ -25,6 +27,7 @@ __all__ = [
     "bulk",
     "closure",
     "drafts",
+    "held",
     "mentions",
     "messages",
     "notes",
@@ -34,4 +37,5 @@ __all__ = [
     "snoozing",
     "sorting",
     "ticket",
+    "undo",
 ]
