@@ -8780,7 +8780,7 @@ $$;
 -- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
 -- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
-    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 8,
+    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 6,
     out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
@@ -9027,7 +9027,7 @@ end $$;
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
 -- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
 -- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
--- lines are looked for, at most, and among 2,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
+-- lines are looked for, at most, and among 1,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -9109,7 +9109,7 @@ begin
                 where id = any (_supportchat.tickets_that_fit(few_tickets, p_agent_id, tags, p_states))
             );
         elsif cardinality(tags) > 0 or cardinality(p_states) > 0 then
-            candidates := 2000;
+            candidates := 1000;
         end if;
         select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
         back_to := got.back_to;
@@ -9163,7 +9163,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '6ae917b833e9');
+select _supportchat.record_script('functions/search.sql', '01fae61ea43f');
 
 -- views.sql: searches with a name. Safe to run again.
 
