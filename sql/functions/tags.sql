@@ -134,7 +134,7 @@ begin
     );
 end $$;
 
--- Every tag, with the number of its tickets: 1,001 stands for more.
+-- Every tag, with the number of its tickets: 101 stands for more.
 create or replace function public.list_tags(p_agent_id uuid)
 returns jsonb
 language plpgsql
@@ -146,7 +146,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'id', t.tag_id, 'name', t.name, 'tickets', (
-                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 1001) as counted
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 101) as counted
             )
         ) order by t.folded), '[]')
         from public.desk_tags t
@@ -227,7 +227,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', 'fa6de9b70219');
+select _supportchat.record_script('functions/tags.sql', '0fdd284792d4');
 
 notify pgrst, 'reload schema';
 
