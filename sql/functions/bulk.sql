@@ -27,7 +27,7 @@ declare
     about text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
-    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+    if cardinality(p_numbers) > 50 or p_act in ('close', 'tag', 'assign', 'priority', 'snooze') is not true then
         raise sqlstate 'PT422' using message = 'not_understood';
     end if;
     -- Whoever holds it may lock one conversation after the other.
@@ -56,7 +56,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '5b4d29f0205f');
+select _supportchat.record_script('functions/bulk.sql', 'e2b7be9d5810');
 
 notify pgrst, 'reload schema';
 

@@ -180,6 +180,9 @@ begin
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    if cardinality(wanted.tags) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
     wanted.tags := array(
         select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
     );
@@ -328,6 +331,8 @@ as $$
 declare
     answer jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
     answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
     if not (answer ->> 'duplicate')::boolean then
@@ -343,7 +348,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '89a8d1a97226');
+select _supportchat.record_script('functions/replies.sql', '887732703722');
 
 notify pgrst, 'reload schema';
 
