@@ -14,9 +14,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
-        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
+        ticket_reads, ticket_drafts, held_replies, alert_choices, agent_devices, agent_alerts, agent_pushes,
+        desk_push_keys, event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -25,27 +25,29 @@ declare
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
-        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
-        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
-        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
-        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
-        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
-        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        tickets_raised_idx, tickets_raised_answered_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key,
+        ticket_tags_tag_id_idx, search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx,
+        desk_views_shared_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, agent_identities_agent_id_key,
+        provider_flows_created_at_idx, provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, one_time_links_visitor_id_idx, customer_pages_updated_at_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, saved_replies_name_key,
+        saved_replies_shared_name_key, saved_replies_picture_key_key, saved_reply_uses_agent_id_idx,
+        audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx,
+        refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
+        erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, held_replies_agent_id_idx, held_replies_due_at_idx,
+        held_replies_held_at_idx, held_replies_image_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx,
+        agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        show_settings(uuid); change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
@@ -60,23 +62,27 @@ declare
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
         signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
-        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
+        name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
+        save_draft(uuid, bigint, text, text, text, jsonb); release_replies(uuid); take_back_reply(uuid, bigint, uuid);
+        forget_reply(uuid, bigint, uuid); held_replies(uuid, bigint); picture_of_held(uuid, bigint, uuid);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
         ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
+        follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -108,9 +114,13 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
-        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
+        image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
+        session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
@@ -136,13 +146,15 @@ declare
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
-        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        complete_mention(uuid, text); post_message(text, uuid, uuid, text); start_chat(text, uuid, text);
+        start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); release_replies(); queue_changes(uuid[]);
+        list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb); assign_ticket(uuid, bigint, uuid);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
         search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
         search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
@@ -154,6 +166,8 @@ declare
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -321,6 +335,7 @@ drop function if exists
     public.send_ping(text),
     public.send_heartbeat(double precision),
     public.database_epoch(),
+    public.show_settings(uuid),
     public.change_settings(uuid, jsonb),
     public.sites_in_use(),
     public.list_sites(uuid),
@@ -361,15 +376,22 @@ drop function if exists
     public.signal_looks(uuid, jsonb),
     public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.record_receipts(jsonb),
+    public.read_mentions(uuid, bigint, integer),
+    public.complete_mention(uuid, text, integer),
     public.post_message(text, uuid, uuid, text, jsonb),
-    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text),
     public.name_customer(text, uuid, text),
     public.close_chat(text, uuid),
     public.who_is_here(text, text),
     public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
     public.drafts_of_agent(uuid, integer, integer),
-    public.save_draft(uuid, bigint, text, text, text),
+    public.save_draft(uuid, bigint, text, text, text, jsonb),
+    public.release_replies(uuid),
+    public.take_back_reply(uuid, bigint, uuid),
+    public.forget_reply(uuid, bigint, uuid),
+    public.held_replies(uuid, bigint),
+    public.picture_of_held(uuid, bigint, uuid),
     public.queue_changes(uuid[], uuid[]),
     public.queue_counts(),
     public.list_tickets(uuid, text, integer),
@@ -377,11 +399,11 @@ drop function if exists
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
-    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
-    public.reopen_ticket(uuid, bigint),
+    public.reopen_ticket(uuid, bigint, boolean),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.snooze_ticket(uuid, bigint, timestamp with time zone),
@@ -392,6 +414,7 @@ drop function if exists
     public.save_view(uuid, text, text, boolean, uuid),
     public.delete_view(uuid, uuid),
     public.change_tickets(uuid, bigint[], text, text),
+    public.undo_tickets(uuid, text, jsonb),
     public.list_replies(uuid),
     public.replies_for_ticket(uuid, bigint, text[], integer),
     public.save_reply(uuid, jsonb, uuid),
@@ -399,7 +422,7 @@ drop function if exists
     public.import_replies(uuid, jsonb, boolean),
     public.use_reply(uuid, uuid),
     public.picture_of_reply(uuid, uuid),
-    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
@@ -487,13 +510,18 @@ drop function if exists
     public.start_chat(text, uuid, text, jsonb, text, text, text),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
     public.close_chat(text),
     public.who_is_here(),
     public.image_of_session(uuid, uuid),
+    public.save_draft(uuid, bigint, text, text, text),
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
+    public.reopen_ticket(uuid, bigint),
     public.notes_after(uuid, integer, integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),
     public.refuse_login(text, text),
@@ -545,13 +573,16 @@ drop table if exists
     public.desk_tags,
     public.ticket_tags,
     public.search_lines,
+    public.search_slices,
     public.search_state,
     public.desk_views,
     public.ticket_transitions,
     public.events,
     public.ticket_notes,
+    public.note_mentions,
     public.ticket_reads,
     public.ticket_drafts,
+    public.held_replies,
     public.alert_choices,
     public.agent_devices,
     public.agent_alerts,

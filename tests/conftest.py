@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,10 +29,11 @@ from supportchat.server.buckets import Limit
 
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of
-from .server import Server
-from .serving import CompiledTemplates
+from .server import Server, free_port
+from .serving import compile_once
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
+from .variants import ALL
 from .web import Web
 
 pytest_plugins = ["tests.supabase.fixtures"]
@@ -92,14 +92,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test of a desk in the one mode that its mark names, or on any Postgres, or in both modes."""
     if "place" in metafunc.fixturenames:
         named, both = (metafunc.definition.get_closest_marker(mark) for mark in ("mode", "both_modes"))
-        modes = named.args if named else MODES if both or os.environ.get("MODES") == "all" else MODES[:1]
+        modes = named.args if named else MODES if both or ALL else MODES[:1]
         metafunc.parametrize("place", modes, indirect=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Bundle scripts and styles as they are now, once for all processes."""
+    compile_once()
     if not hasattr(config, "workerinput"):
         subprocess.run([ROOT / "bin" / "bundle"], check=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only varies another test, but for bin/test --all."""
+    if not ALL:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("variant")])
+        items[:] = [item for item in items if not item.get_closest_marker("variant")]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -162,8 +170,11 @@ def database_url(place: Place) -> str:
 
 
 @pytest.fixture
-def database(config: Config) -> Iterator[Database]:
-    """The door to the fresh database."""
+def database(request: pytest.FixtureRequest, config: Config) -> Iterator[Database]:
+    """The door to the fresh database: that of the app which browsers use, as a connection's first calls take long."""
+    if "web" in request.fixturenames:
+        yield request.getfixturevalue("app").extensions["database"]
+        return
     door = open_mode(config)[0]
     yield door
     door.close()
@@ -212,19 +223,18 @@ def config(place: Place, tmp_path: Path) -> Config:
     return Config(data_dir=tmp_path, limit_requests=Limit(0, 1), **place.settings)
 
 
-@pytest.fixture(scope="session")
-def compiled_templates() -> CompiledTemplates:
-    """What Jinja makes of the templates, once for all apps of this process instead of in each test."""
-    return CompiledTemplates()
-
-
 @pytest.fixture
-def app(config: Config, compiled_templates: CompiledTemplates) -> Iterator[Flask]:
+def app(config: Config) -> Iterator[Flask]:
     """The app on the fresh database, without the tasks that only a server runs."""
     made = create_app(config)
-    made.jinja_env.bytecode_cache = compiled_templates
     yield made
     made.extensions["database"].close()
+
+
+@pytest.fixture(scope="session")
+def lone_app() -> Flask:
+    """The app on no database, for tests of what asks for nothing."""
+    return create_app(Config(database_url="dbname=none"))
 
 
 @pytest.fixture
@@ -233,10 +243,16 @@ def web(app: Flask) -> Web:
     return Web(app)
 
 
+@pytest.fixture(scope="session")
+def port() -> int:
+    """Where the desks of this process listen, one after the other: a browser knows their scripts then."""
+    return free_port()
+
+
 @pytest.fixture
-def server(config: Config) -> Iterator[Server]:
+def server(config: Config, port: int) -> Iterator[Server]:
     """The desk as it is served: gunicorn, sockets and all, on the fresh database."""
-    running = Server(config)
+    running = Server(config, PORT=str(port))
     running.start()
     yield running
     running.kill()

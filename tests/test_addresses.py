@@ -21,6 +21,7 @@ from supportchat.web import refusals
 from supportchat.web.refusals import LINES, Quota, shown
 from tests.cast import PASSWORD, Agent
 from tests.routes import calls, sockets
+from tests.variants import first
 from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
@@ -105,23 +106,22 @@ def test_a_trusted_proxy_says_by_which_scheme_browsers_come(config: Config, sche
 
 
 @pytest.mark.parametrize("settings", [{}, {"host": "0.0.0.0", "public_url": "https://chat.example.com"}])
-@pytest.mark.parametrize(
-    "host", ["10.0.0.5:3505", "pod-7.internal", "kube-probe", "support_chat:3000", "[::2]", "", "["]
-)
-def test_probes_are_answered_whatever_they_name_as_the_host(config: Config, settings: Any, host: str) -> None:
-    app = create_app(replace(config, **settings))
-    for path in ("/healthz", "/readyz"):
-        for method in ("GET", "HEAD"):
-            answer = app.test_client().open(path, method=method, headers={"Host": host})
-            assert answer.status_code == 200, path
-    app.extensions["database"].close()
+def test_probes_are_answered_whatever_they_name_as_the_host(config: Config, settings: Any) -> None:
+    cases: list[str] = ["10.0.0.5:3505", "pod-7.internal", "kube-probe", "support_chat:3000", "[::2]", "", "["]
+    for host in cases:
+        app = create_app(replace(config, **settings))
+        for path in ("/healthz", "/readyz"):
+            for method in ("GET", "HEAD"):
+                answer = app.test_client().open(path, method=method, headers={"Host": host})
+                assert answer.status_code == 200, path
+        app.extensions["database"].close()
 
 
 # What another site may have sent
 
 
 @pytest.mark.parametrize("htmx", [{}, {"HX-Request": "true", "HX-Source": "form#reply"}])
-@pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.parametrize("headers", first(FOREIGN))
 def test_a_request_of_another_site_gets_no_form_no_echo_and_no_cookie(
     app: Flask, web: Web, headers: dict[str, str], htmx: dict[str, str]
 ) -> None:

@@ -191,6 +191,8 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /tickets/<number>/messages, earlier ones", desk, "/tickets/1001/messages?before=3")
     act("POST /tickets/<number>/messages", desk, message="Of course")
     act("POST /tickets/<number>/notes", desk, message="Careful")
+    act("GET /tickets/mentions", desk, "/tickets/mentions?q=al")
+    act("POST /tickets/<number>/mentions", desk, status=204, note=1)
     act("GET /tickets/drafts", desk)
     act("POST /tickets/<number>/drafts", desk, mode="reply", message="Of")
     act("POST /tickets/<number>/messages, without scripts", desk, status=303, message="Of course")
@@ -211,6 +213,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
     use_replies(day, desk, database)
+    hold_replies(day, desk, admin)
     visit = json.dumps({"pages": [], "referrer": ""})
     database.call("change_site", agent_id=admin_id, key="main", values={"follow_pages": True})
     app.extensions["sites"].forget()
@@ -328,6 +331,29 @@ def use_replies(day: Day, desk: Browser, database: Database) -> None:
         "assign_ticket", agent_id=agent_id(database, "alice"), number=1001, assignee_id=agent_id(database, "alice")
     )
     act("POST /tickets/<number>/messages, and close it", desk, message="Goodbye", then="close")
+
+
+def hold_replies(day: Day, desk: Browser, admin: Browser) -> None:
+    """Have replies held, take them back, and take back what was done with tickets."""
+    act, once = day.act, new_id()
+    act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1001/closure?show=")
+    act("POST /replies/undo", admin, status=303, seconds="30")
+    act("GET /replies, by an admin", admin)
+    act("POST /tickets/<number>/messages, held", desk, message="Wait", client_message_id=once)
+    act("GET /tickets/<number>/held", desk)
+    act("GET /tickets/<number>/held/<id>/picture", desk, f"/tickets/1001/held/{once}/picture", status=404)
+    act("DELETE /tickets/<number>/held/<id>", desk, f"/tickets/1001/held/{once}")
+    act("DELETE /tickets/<number>/held/<id>, from another ticket", desk, f"/tickets/1001/held/{once}?show=")
+    act("DELETE /tickets/<number>/unsent/<id>", desk, f"/tickets/1001/unsent/{once}")
+    act(
+        "POST /tickets/<number>/messages, held, and then close it",
+        desk,
+        message="Bye",
+        then="close",
+        client_message_id=new_id(),
+    )
+    act("POST /replies/undo", admin, status=303, seconds="0")
+    act("POST /tickets/undo", desk, act="tag", change=["1001.1", "1002.1"])
 
 
 def look_after_sites(day: Day, admin: Browser) -> None:

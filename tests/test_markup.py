@@ -17,6 +17,7 @@ from tests.cast import Agent
 from tests.languages.reading import read
 from tests.security.corpus import EVERYTHING
 from tests.test_links import PIECES
+from tests.variants import variant
 from tests.web import Web
 
 TAG = re.compile(r"</?[a-z][^>]*>")
@@ -165,8 +166,9 @@ def test_what_stands_very_deep_is_still_there() -> None:
 
 
 MARKS = ("*", "**", "_", "`", "``", "```", "[", "](", "[x](", "> ", ">", "- ", "1. ", "* ", "\n", "~", "\t", "  ", "\\")
+PAIRS = tuple(a + b for a in MARKS for b in MARKS)
 PATHOLOGICAL = (
-    *(a + b for a in MARKS for b in MARKS),
+    *MARKS,
     *("*a ", "**a ", "*a_ ", "_a* ", "`a", "``a`", "[a](b", "[a](http://a.co/(", "- a\n", "> a\n", "1. a\n", "```\n"),
     *("- a\n  ", "> - ", "- > ", "a**b", "*a **b ", "https://a.co/*", "[https://a.co](", "\n\n", "- `a`\n", "> *a*\n"),
 )
@@ -181,10 +183,14 @@ def seconds(text: str) -> float:
     return min(times)
 
 
-def test_no_text_takes_more_than_its_length_is_worth() -> None:
+@pytest.mark.parametrize(
+    "pieces",
+    [pytest.param((*PATHOLOGICAL, *PIECES), id="known"), pytest.param(PAIRS, id="pairs", marks=variant)],
+)
+def test_no_text_takes_more_than_its_length_is_worth(pieces: tuple[str, ...]) -> None:
     """Twice the text takes about twice the time: four times would be quadratic."""
     slow = []
-    for piece in (*PATHOLOGICAL, *PIECES):
+    for piece in pieces:
         half, whole = (f"**x** `y` {piece * size}"[:size] for size in (4000, 8000))
         if (taken := seconds(whole)) > 0.03 and taken > 3.2 * max(seconds(half), 0.005):
             slow.append((piece, taken, seconds(half)))

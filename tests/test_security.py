@@ -6,6 +6,7 @@ Who may call it: `tests/security/test_access.py`.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import uuid
 from dataclasses import replace
@@ -22,7 +23,8 @@ from supportchat.config import ROOT, Config
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.web.security import own_origin
 from tests.cast import Agent, new_id
-from tests.routes import calls, rules
+from tests.routes import calls, sockets
+from tests.variants import first
 from tests.web import ORIGIN, Browser, Web
 
 MULTIPART = "multipart/form-data"
@@ -350,26 +352,31 @@ ODD_HEADERS: list[dict[str, str]] = [
     {"HX-Request": "\xff", "HX-Current-URL": "\xed\xa0\x80?\x01", "HX-Target": "\xff", "HX-Source": "form#"},
     {"Content-Type": "multipart/form-data", "Range": "bytes=9-1", "If-None-Match": '"'},
     UPGRADE,
+]
+ODD_UPGRADES: list[dict[str, str]] = [
     UPGRADE | {"Sec-WebSocket-Version": "\xff", "Sec-WebSocket-Key": "\xff", "Sec-WebSocket-Protocol": "\xff,"},
     UPGRADE | {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "=", "Sec-WebSocket-Extensions": "\xff;="},
 ]
 
 
 @pytest.mark.mode("postgres")  # what the doors make of odd values: tests/database/test_values.py, in both
-def test_whatever_is_sent_no_route_fails_on_it(app: Flask, web: Web, hers: str) -> None:
-    routes = [*calls(app, hers), *(("", "GET", rule.rule) for rule in rules(app) if rule.websocket)]
-    bodies = ["&".join(f"{field}={odd}" for field in FIELDS) for odd in ODD_VALUES]
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
+@pytest.mark.parametrize("turn", first(range(len(ODD_VALUES))))
+def test_whatever_is_sent_no_route_fails_on_it(app: Flask, web: Web, hers: str, turn: int) -> None:
+    """Each field has another of the odd values, and in the next turn the one after it."""
+    odd_values = itertools.islice(itertools.cycle(ODD_VALUES), turn, None)
+    body = "&".join(f"{field}={odd}" for field, odd in zip(FIELDS, odd_values, strict=False))
+    own, form = {"Origin": ORIGIN}, {"Content-Type": "application/x-www-form-urlencoded"}
     for browser in (web.customer(), web.agent("carol")):
-        own = {"Origin": ORIGIN}
-        for _, method, path in routes:
+        for _, method, path in calls(app, hers):
             if path == "/agent/logout":
                 continue
             odd = [browser.client.open(path, method=method, headers=own | headers) for headers in ODD_HEADERS]
-            for body in bodies:
-                sent: dict[str, Any] = {"query_string": body} if method == "GET" else {"data": body}
-                odd.append(browser.client.open(path, method=method, headers=own | form, **sent))
+            sent: dict[str, Any] = {"query_string": body} if method == "GET" else {"data": body}
+            odd.append(browser.client.open(path, method=method, headers=own | form, **sent))
             assert [answer.status_code for answer in odd if answer.status_code >= 500] == [], (method, path)
+        for path in sockets(app):
+            odd = [browser.client.get(path, headers=own | headers) for headers in [*ODD_HEADERS, *ODD_UPGRADES]]
+            assert [answer.status_code for answer in odd if answer.status_code >= 500] == [], path
 
 
 def test_a_lost_database_is_said_in_words_and_keeps_the_text(web: Web, app: Flask) -> None:

@@ -92,7 +92,7 @@ begin
     select count(*) as read, max(transaction::text::numeric) as last_transaction,
         (array_agg(id order by transaction desc, id desc))[1] as last_id,
         coalesce(jsonb_agg(distinct session_id) filter (where session_id is not null and (
-            kind in ('ticket.opened', 'ticket.changed') or (kind = 'message.posted' and actor = 'customer')
+            kind in ('ticket.opened', 'ticket.changed', 'mention.added', 'mention.read') or (kind = 'message.posted' and actor = 'customer')
             or (kind = 'receipt.recorded' and agent_id is not null)
         )), '[]') as sessions
     into found_events
@@ -111,10 +111,15 @@ begin
     );
 end $$;
 
+-- Of an earlier version, in which nobody was mentioned.
+drop function if exists _supportchat.wanted_alerts(uuid[]);
+drop function if exists _supportchat.alert_json(uuid);
+drop function if exists _supportchat.tell_pages(uuid, uuid[]);
+
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
 -- is to know until that one has read. Not who may not see the desk before they have two-factor.
-create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
 stable
@@ -150,6 +155,39 @@ as $$
         )
 $$;
 
+-- The newest note of a conversation that mentions an agent, and that they have not read; null for none.
+create or replace function _supportchat.mention_of(p_agent_id uuid, p_session_id uuid)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select max(note_no) from public.note_mentions
+    where agent_id = p_agent_id and session_id = p_session_id and read_at is null
+$$;
+
+-- Who is to know of some conversations: of the customer, of a note that mentions them, or of both. The customer's wait is the reason
+-- then.
+create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+returns table (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
+language sql
+stable
+set search_path = ''
+as $$
+    with mentioned as materialized (
+        select m.agent_id, m.session_id, max(m.note_no) as note_no
+        from public.note_mentions m
+        join public.agents a on a.id = m.agent_id and a.is_active
+        where m.session_id = any (p_session_ids) and m.read_at is null
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
+        group by m.agent_id, m.session_id
+    )
+    select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
+    from _supportchat.awaited_agents(p_session_ids) as awaited
+    full join mentioned using (agent_id, session_id)
+$$;
+
 -- After how long the next one is told when nobody has come; null for never.
 create or replace function _supportchat.passes_after()
 returns interval
@@ -160,8 +198,9 @@ as $$
     select make_interval(mins => (_supportchat.setting('alert_next_minutes') #>> '{}')::integer)
 $$;
 
--- What is shown of a conversation to who is told of it: who writes, and the last that they wrote.
-create or replace function _supportchat.alert_json(p_session_id uuid)
+-- What is shown of a conversation to who is told of it: who writes, and the last that they wrote; or the note that mentions them,
+-- and by whom it is.
+create or replace function _supportchat.alert_json(p_session_id uuid, p_note_no integer)
 returns jsonb
 language sql
 stable
@@ -171,7 +210,11 @@ as $$
         'number', t.number,
         'customer_name', coalesce(p.name, s.customer_name),
         'message', left(m.message, 200),
-        'has_image', m.image_id is not null
+        'has_image', m.image_id is not null,
+        'mention', (
+            select jsonb_build_object('agent', _supportchat.person_json(n.agent_id), 'note', left(n.note, 200))
+            from public.ticket_notes n where n.session_id = s.session_id and n.note_no = p_note_no
+        )
     )
     from public.user_sessions s
     cross join lateral _supportchat.ticket_of_session(s.session_id) as t
@@ -182,16 +225,17 @@ as $$
     where s.session_id = p_session_id
 $$;
 
--- Tells the open pages of some agents of a conversation. How each is told is theirs to say: by sound, by a notification, with the
--- text. Who has quiet hours is left out.
-create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[])
+-- Tells the open pages of some agents of a conversation, or of a note there that mentions them. How each is told is theirs to say: by
+-- sound, by a notification, with the text. Who has quiet hours is left out.
+create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[], p_note_no integer default null)
 returns void
 language sql
 set search_path = ''
 as $$
     -- Not more at once than a hint can hold.
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents,
+        'about', _supportchat.alert_json(p_session_id, p_note_no)
     ))
     from (
         select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
@@ -266,23 +310,34 @@ begin
         perform _supportchat.end_alerts(chat.session_id, chat.agents);
     end loop;
     update public.agent_alerts a set
-        why = w.why, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
     from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
     where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
     for chat in
-        with told as (
-            insert into public.agent_alerts as known (agent_id, session_id, lines, why, passes_at)
-            select w.agent_id, w.session_id, w.lines, w.why, case when w.why = 'mine' then now() + _supportchat.passes_after() end
-            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, why text)
+        with former as materialized (
+            select agent_id, session_id, note_no from public.agent_alerts where session_id = any (p_session_ids)
+        ), told as (
+            insert into public.agent_alerts as known (agent_id, session_id, lines, note_no, why, passes_at)
+            select w.agent_id, w.session_id, w.lines, w.note_no, w.why,
+                case when w.why = 'mine' then now() + _supportchat.passes_after() end
+            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
             order by w.agent_id
-            on conflict (agent_id, session_id) do update set lines = excluded.lines where known.lines < excluded.lines
+            on conflict (agent_id, session_id) do update set
+                lines = greatest(known.lines, excluded.lines), note_no = greatest(known.note_no, excluded.note_no)
+            where known.lines < excluded.lines or known.note_no < excluded.note_no
             returning known.*
         )
-        select session_id, array_agg(agent_id) as agents, array_agg(agent_id) filter (where raised_at = now()) as new_ones
-        from told group by session_id
+        select told.session_id, mention.note_no, array_agg(told.agent_id) as agents,
+            array_agg(told.agent_id) filter (where told.raised_at = now() or mention.note_no is not null) as new_ones
+        from told
+        left join former using (agent_id, session_id)
+        cross join lateral (
+            select case when told.note_no > coalesce(former.note_no, 0) then told.note_no end as note_no
+        ) as mention
+        group by told.session_id, mention.note_no
     loop
-        perform _supportchat.tell_pages(chat.session_id, chat.agents);
-        -- Once until they have read: a telephone need not ring for each line.
+        perform _supportchat.tell_pages(chat.session_id, chat.agents, chat.note_no);
+        -- Once until they have read: a telephone need not ring for each line. A mention is told by itself.
         perform _supportchat.push_alert(agent_id, chat.session_id) from unnest(chat.new_ones) as agent_id;
     end loop;
 end $$;
@@ -301,7 +356,9 @@ as $$
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and not _supportchat.needs_two_factor(a)
-        and not exists (select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id)
+        and not exists (
+            select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
+        )
         and (
             a.lease_expires_at > now()
             or (w.push and exists (select from public.agent_devices d where d.agent_id = a.id))
@@ -330,7 +387,9 @@ begin
         colleague := _supportchat.next_to_tell(late.session_id);
         continue when colleague is null;
         insert into public.agent_alerts (agent_id, session_id, lines, why, passes_at)
-        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after());
+        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after())
+        on conflict (agent_id, session_id) do update set
+            lines = excluded.lines, why = excluded.why, passes_at = excluded.passes_at;
         perform _supportchat.tell_pages(late.session_id, array[colleague]);
         perform _supportchat.push_alert(colleague, late.session_id);
     end loop;
@@ -399,7 +458,7 @@ as $$
         'id', p.id, 'kind', p.kind, 'tries', p.tries,
         'endpoint', d.endpoint, 'p256dh', d.p256dh, 'auth', d.auth,
         'language', coalesce(a.language, d.language), 'origin', d.origin,
-        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id),
+        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id, _supportchat.mention_of(a.id, p.session_id)),
         'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
     ) order by p.created_at, p.id), '[]')
     from taken p
@@ -683,7 +742,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'da96e49f2640');
+select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
 
 notify pgrst, 'reload schema';
 

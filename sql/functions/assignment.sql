@@ -475,8 +475,8 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
--- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, the most urgent first, no
+-- more than a transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
 -- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
@@ -509,7 +509,7 @@ begin
                 coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
                 and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
             )
-        order by t.awaiting_since, t.number
+        order by t.urgency, t.awaiting_since, t.number
     loop
         exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
@@ -525,11 +525,13 @@ begin
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
     return jsonb_build_object(
-        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end,
+        -- Their own process would have sent them by now.
+        'held_due', exists (select from public.held_replies where due_at < now() - interval '1 second')
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
+select _supportchat.record_script('functions/assignment.sql', '8186a8a3fca4');
 
 notify pgrst, 'reload schema';
 

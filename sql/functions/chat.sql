@@ -235,9 +235,11 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, address, is_anonymous, created_at)
-    values (
+    insert into public.user_sessions (
+        visitor_id, customer_name, customer_phone, time_zone, address, framed_on, is_anonymous, created_at
+    ) values (
         p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone, p_session.address,
+        p_session.framed_on,
         p_session.customer_name is null and p_session.customer_phone is null,
         -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
         greatest(now(), (
@@ -260,17 +262,18 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
+-- Of earlier versions, without limits, without a key of its own for each new browser, without sites, and without frames.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
 -- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
--- that is not there, or is archived, means the main one.
+-- that is not there, or is archived, means the main one. p_framed_on is the origin of the page that shows the chat in a frame.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -282,7 +285,8 @@ create or replace function public.start_chat(
     p_address text default '',
     p_limits jsonb default '{}',
     p_fresh text default null,
-    p_site text default null
+    p_site text default null,
+    p_framed_on text default null
 )
 returns jsonb
 language plpgsql
@@ -317,6 +321,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
+            new_session.framed_on := p_framed_on;
             chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
@@ -462,7 +467,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
+select _supportchat.record_script('functions/chat.sql', '779369e60d2f');
 
 notify pgrst, 'reload schema';
 

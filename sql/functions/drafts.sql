@@ -22,7 +22,7 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     select coalesce(jsonb_agg(jsonb_build_object(
-        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
+        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'acts', d.acts, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
     ) order by d.saved_at desc), '[]')
     from (
         select *, sum(octet_length(draft)) over (order by saved_at desc) - octet_length(draft) as bytes_before
@@ -44,9 +44,15 @@ as $$
     select _supportchat.notify_change(jsonb_build_object('event', 'draft.saved', 'agent_id', p_agent_id, 'page', p_page))
 $$;
 
--- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note'; the last one to come stays. Gives the moment
--- in microseconds. p_page names the page that needs not be told.
-create or replace function public.save_draft(p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null)
+-- Of an earlier version, which kept only the text.
+drop function if exists public.save_draft(uuid, bigint, text, text, text);
+
+-- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note', and what is to happen to the ticket then (p_acts:
+-- 'then', as in reply_and_act, and 'tags'); the last one to come stays. Gives the moment in microseconds. p_page names the page that
+-- needs not be told.
+create or replace function public.save_draft(
+    p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null, p_acts jsonb default '{}'
+)
 returns bigint
 language plpgsql
 set search_path = ''
@@ -67,9 +73,10 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'ticket_erased';
     end if;
-    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, saved_at)
-    values (p_agent_id, chat, p_mode, p_draft, clock_timestamp())
-    on conflict (agent_id, session_id, mode) do update set draft = excluded.draft, saved_at = clock_timestamp()
+    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, acts, saved_at)
+    values (p_agent_id, chat, p_mode, p_draft, p_acts, clock_timestamp())
+    on conflict (agent_id, session_id, mode) do update set
+        draft = excluded.draft, acts = excluded.acts, saved_at = clock_timestamp()
     returning saved_at into moment;
     perform _supportchat.tell_draft(p_agent_id, p_page);
     return (extract(epoch from moment) * 1000000)::bigint;
@@ -82,7 +89,7 @@ language sql
 set search_path = ''
 as $$
     with ended as (
-        update public.ticket_drafts set draft = '', saved_at = clock_timestamp()
+        update public.ticket_drafts set draft = '', acts = '{}', saved_at = clock_timestamp()
         where agent_id = p_agent_id and session_id = p_session_id and mode = p_mode
             and draft <> '' and starts_with(btrim(p_sent, E' \t\n'), btrim(draft, E' \t\n'))
         returning agent_id
@@ -90,7 +97,7 @@ as $$
     select _supportchat.tell_draft(agent_id) from ended
 $$;
 
-select _supportchat.record_script('functions/drafts.sql', '8fbd3ee5151e');
+select _supportchat.record_script('functions/drafts.sql', '45929c12674a');
 
 notify pgrst, 'reload schema';
 

@@ -22,12 +22,13 @@ as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
         'agent', _supportchat.person_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
-        'note', p_row.note, 'created_at', p_row.created_at
+        'note', p_row.note, 'created_at', p_row.created_at,
+        'mentions', _supportchat.mentions_json(p_row.session_id, p_row.note_no)
     )
 $$;
 
--- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
--- then. A repeated client_message_id gives the first note again.
+-- Adds a private note, which agents see between the messages and a customer never receives, tells whom it mentions ("@Name"), and
+-- gives the ticket as it is then. A repeated client_message_id gives the first note again.
 create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
 returns jsonb
 language plpgsql
@@ -52,6 +53,9 @@ begin
         returning * into line;
         perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'note', p_note);
         perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
+        -- Who answers has read what was there.
+        perform _supportchat.end_mentions(p_agent_id, ticket.session_id, line.note_no);
+        perform _supportchat.mention_agents(line);
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
@@ -85,7 +89,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
+select _supportchat.record_script('functions/notes.sql', '10b2a485a9bf');
 
 notify pgrst, 'reload schema';
 

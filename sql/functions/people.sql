@@ -323,6 +323,7 @@ begin
     if person.is_active then
         returned := _supportchat.shut_out(person.id, p_agent_id);
         delete from public.ticket_drafts where agent_id = person.id;
+        delete from public.held_replies where agent_id = person.id and due_at is null;
         perform _supportchat.keep_an_admin();
         perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
     end if;
@@ -375,7 +376,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
+select _supportchat.record_script('functions/people.sql', '28c99e3a00d1');
 
 notify pgrst, 'reload schema';
 

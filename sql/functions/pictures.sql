@@ -40,11 +40,13 @@ as $$
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
         and not exists (select from public.saved_replies where picture_key = asked)
+        and not exists (select from public.held_replies where image ->> 'key' = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
             or exists (select from public.saved_replies where picture_key is not null)
+            or exists (select from public.held_replies where image is not null)
         )
 $$;
 
@@ -72,7 +74,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
+select _supportchat.record_script('functions/pictures.sql', '2eb21d20ff98');
 
 notify pgrst, 'reload schema';
 

@@ -70,7 +70,7 @@ begin
     ));
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
-            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
+            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel, 'framed_on', s.framed_on,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
@@ -136,20 +136,24 @@ begin
     perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
+    union
+    select image ->> 'key', p_erasure_id from public.held_replies where session_id = p_session_id and image is not null
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    perform _supportchat.erase_mentions(p_session_id);
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
+    delete from public.held_replies where session_id = p_session_id;
     delete from public.agent_alerts where session_id = p_session_id;
     delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
-        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, framed_on = null, legacy = null,
         erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
         customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
@@ -460,7 +464,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
--- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month and replies
+-- that were taken back so long ago, the networks of chats that began a
 -- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
 -- Says whether there may be more.
 create or replace function public.forget_old_data()
@@ -497,6 +502,11 @@ begin
     delete from public.ticket_drafts where ctid = any (array(
         select ctid from public.ticket_drafts
         where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
+    delete from public.held_replies where ctid = any (array(
+        select ctid from public.held_replies
+        where due_at is null and held_at < now() - case refused when 'gone' then interval '1 day' else interval '30 days' end
+        order by held_at limit most for update skip locked
     ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -537,7 +547,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
+select _supportchat.record_script('functions/privacy.sql', '16503af2b68b');
 
 notify pgrst, 'reload schema';
 

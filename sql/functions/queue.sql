@@ -34,16 +34,25 @@ as $$
         'snoozed', t.snoozed_until is not null,
         'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
         'woke_at', case when t.status <> 'closed' then t.woke_at end,
-        'tags', _supportchat.tags_of_ticket(t.id),
+        -- As tags_of_ticket and site_label have them, each of which takes longer to be called than to be looked up.
+        'tags', (
+            select coalesce(jsonb_agg(jsonb_build_object('id', g.tag_id, 'name', g.name) order by g.folded, g.tag_id), '[]')
+            from public.ticket_tags own join public.desk_tags g on g.tag_id = own.tag_id
+            where own.ticket_id = t.id
+        ),
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
-        'site_name', _supportchat.site_label(t.site_id),
+        'site_name', case
+            when t.site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null)
+                then (select name from public.sites where site_id = t.site_id)
+        end,
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
+        'mentioned', _supportchat.mentioned_json(s.session_id),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -136,7 +145,18 @@ as $$
     from waiting
 $$;
 
--- The same, and why the tickets that nobody has wait, for all desks at once.
+-- The counts of each view, as an agent sees them.
+create or replace function _supportchat.counts_for(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts - 'agents' || jsonb_build_object('mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::integer, 0))
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The counts, and why the tickets that nobody has wait, for all desks at once.
 create or replace function public.queue_counts()
 returns jsonb
 language sql
@@ -149,91 +169,88 @@ as $$
     from _supportchat.open_tickets_json() as counts
 $$;
 
--- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
--- answer, then the latest activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is
--- urgent; 'newest' the shortest; 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
-create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_view text, p_order text)
-returns numeric[]
-language sql
-stable
-set search_path = ''
-as $$
-    select case
-        when p_ticket.woke_at is not null then array[0, extract(epoch from p_ticket.woke_at)]
-        when p_ticket.awaiting_since is not null then array[
-            1,
-            case p_order when 'priority' then p_ticket.urgency when 'longest' then (p_ticket.urgency > 1)::integer else 0 end,
-            extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
-        ]
-        else array[
-            2,
-            case p_order when 'priority' then p_ticket.urgency else 0 end,
-            case p_view when 'unassigned' then 0 else -extract(epoch from p_ticket.updated_at) end
-        ]
-    end || p_ticket.number::numeric
-$$;
-
--- Of an earlier version, which had one order.
+-- Of earlier versions, which had one order, and called a function for the place of each ticket.
 drop function if exists _supportchat.tickets_in_view(uuid, text, integer);
+drop function if exists _supportchat.place_in_order(public.tickets, text, text);
 
--- The first tickets of a view of the queue, in an order. Of many tickets only those are looked at that can be among the first: the
--- beginning of each index that has them in the order of one of its parts.
+-- The first tickets of a view of the queue, in an order: first what has woken; then who waits for an answer, then the latest
+-- activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
+-- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way. Of many tickets only those are looked
+-- at that can be among the first: the beginning of each index that has them in the order of one of its parts.
 create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_order text, p_limit integer)
 returns uuid[]
 language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+    candidates uuid[];
 begin
-    if p_view = 'mine' then
-        return array(
-            select t.id from public.tickets t
-            where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
-            order by _supportchat.place_in_order(t, p_view, p_order)
-            limit p_limit
-        );
-    elsif p_view = 'snoozed' then
+    if p_view = 'snoozed' then
         return array(
             select id from public.tickets where snoozed_until is not null order by snoozed_until, number limit p_limit
         );
-    elsif p_view = 'unassigned' then
-        return array(
-            select (found.ticket).id
-            from (
-                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
-                union (
-                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
-                    order by urgency, awaiting_since, number limit p_limit
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
-                        and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
-                    order by awaiting_since, number limit p_limit
-                )
-                union (
-                    select id from public.tickets
-                    where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
-                    order by awaiting_since desc, number desc limit p_limit
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
-                    order by awaiting_since, number limit p_limit
-                )
-            ) as first (id)
-            -- One by one: the planner would rather read all that wait.
-            cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-            where (found.ticket).snoozed_until is null and (found.ticket).status = 'waiting'
-            order by _supportchat.place_in_order(found.ticket, p_view, p_order)
-            limit p_limit
+    elsif p_view = 'mine' then
+        candidates := array(
+            select id from public.tickets where status = 'open' and assigned_agent_id = p_agent_id and snoozed_until is null
         );
-    end if;
-    return array(
-        select (found.ticket).id
-        from (
+    elsif p_view = 'unassigned' then
+        candidates := array(
+            (
+                select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
+                order by woke_at, number limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
+                order by awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                order by awaiting_since desc, number desc limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is null and snoozed_until is null
+                order by awaiting_since, number limit p_limit
+            )
+        );
+    else
+        candidates := array(
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
-                select id from public.tickets where status <> 'closed' and urgency <> 3
-                order by urgency, awaiting_since, number limit p_limit
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
             )
             union (
                 select id from public.tickets
@@ -247,13 +264,46 @@ begin
                 order by awaiting_since desc, number desc limit p_limit
             )
             union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by updated_at desc, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
                 select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                    and (p_order <> 'priority' or urgency <= 3)
                 order by updated_at desc, number limit p_limit
             )
-        ) as first (id)
-        cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-        where (found.ticket).snoozed_until is null and (found.ticket).status <> 'closed'
-        order by _supportchat.place_in_order(found.ticket, p_view, p_order)
+        );
+    end if;
+    return array(
+        select t.id
+        from unnest(candidates) as candidate (id)
+        -- One by one: the planner would rather read all that wait.
+        cross join lateral (select * from public.tickets where id = candidate.id limit 1) as t
+        where t.snoozed_until is null and (t.status = 'waiting' or (t.status = 'open' and p_view <> 'unassigned'))
+        order by
+            t.woke_at,
+            t.woke_at is null and t.awaiting_since is null,
+            case
+                when t.woke_at is not null then 0
+                when p_order = 'priority' then t.urgency
+                when p_order = 'longest' and t.awaiting_since is not null then (t.urgency > 1)::integer
+                else 0
+            end,
+            case
+                when t.woke_at is not null then 0
+                when t.awaiting_since is not null then
+                    date_part('epoch', t.awaiting_since) * case p_order when 'newest' then -1 else 1 end
+                when p_view = 'unassigned' then 0
+                else -date_part('epoch', t.updated_at)
+            end,
+            t.number
         limit p_limit
     );
 end $$;
@@ -281,8 +331,9 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
--- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread, their
+-- drafts, which tickets have notes that mention them, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'; with
+-- 'mine' other tickets that mention them too), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -291,12 +342,14 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     with counted as materialized (
-        select _supportchat.open_tickets_json() as json
+        select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
+    ), mentioning as materialized (
+        select * from _supportchat.tickets_mentioning(p_agent_id)
     )
     select jsonb_build_object(
-        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'counts', json,
         'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -309,11 +362,31 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'unsent', _supportchat.unsent_of_agent(p_agent_id),
+        'mentions', (select coalesce(jsonb_agg(number), '[]') from mentioning),
+        'mentioned', case when p_view <> 'mine' then '[]' else _supportchat.queue_rows_json(array(
+            select id from mentioning
+            where status <> 'open' or snoozed_until is not null or assigned_agent_id is distinct from p_agent_id
+        )) end,
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
     )
     from counted cross join chosen
+$$;
+
+-- Where an agent goes on once a ticket is done: the counts of each view, and the first of their own tickets.
+create or replace function _supportchat.queue_ahead(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'counts', _supportchat.counts_for(id),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(id, 'mine', queue_order, 1))
+    )
+    from public.agents where id = p_agent_id
 $$;
 
 -- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
@@ -333,7 +406,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
+select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
 
 notify pgrst, 'reload schema';
 

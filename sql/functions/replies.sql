@@ -317,38 +317,53 @@ begin
     );
 end $$;
 
--- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
--- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
--- else: the customer may have written since. p_seen: as in post_reply.
+-- Of an earlier version, which held no reply.
+drop function if exists public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
+
+-- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it (any other p_then, the choice of when;
+-- until p_until, null: the customer's next message): all in one transaction. A repeated client_message_id gives the first answer
+-- again, and does nothing else: the customer may have written since. 'went' is what close_ticket or snooze_ticket gives, if there is
+-- any. p_seen, p_may_hold and p_held_at: as in post_reply; a ticket whose customer has written while the reply was held stays open.
 create or replace function public.reply_and_act(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null,
+    p_may_hold boolean default null, p_held_at integer default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+    acts jsonb := jsonb_strip_nulls(jsonb_build_object('then', p_then, 'until', p_until)) || case
+        when cardinality(p_tags) > 0 then jsonb_build_object('tags', p_tags) else '{}'
+    end;
     answer jsonb;
+    went jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
-    if not (answer ->> 'duplicate')::boolean then
+    answer := public.post_reply(
+        p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
+    );
+    if not (answer ->> 'duplicate')::boolean and answer -> 'messages' <> '[]' then
         if cardinality(p_tags) > 0 then
             perform public.tag_ticket(p_agent_id, p_number, p_tags);
         end if;
-        if p_then = 'close' then
-            perform public.close_ticket(p_agent_id, p_number);
-        elsif p_then = 'snooze' then
-            perform public.snooze_ticket(p_agent_id, p_number, p_until);
+        if p_held_at is not null and exists (
+            select from public.tickets where number = p_number and awaiting_since is not null
+        ) then
+            went := null;
+        elsif p_then = 'close' then
+            went := public.close_ticket(p_agent_id, p_number);
+        elsif p_then is not null then
+            went := public.snooze_ticket(p_agent_id, p_number, p_until);
         end if;
     end if;
-    return answer;
+    return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '887732703722');
+select _supportchat.record_script('functions/replies.sql', 'df5c0512fd21');
 
 notify pgrst, 'reload schema';
 

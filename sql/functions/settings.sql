@@ -27,7 +27,9 @@ as $$
         ('retention_days', 'null', '[null]', 1, 3650),
         ('audit_days', '730', '[]', 365, 3650),
         -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
-        ('alert_next_minutes', '3', '[null]', 1, 60)
+        ('alert_next_minutes', '3', '[null]', 1, 60),
+        -- For how many seconds a reply waits, so that it can be taken back (0: not at all): see held.sql.
+        ('undo_send_seconds', '0', '[]', 0, 30)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -42,6 +44,18 @@ as $$
         (select default_value from _supportchat.declared_settings() where name = p_name)
     )
 $$;
+
+-- Every setting of the desk, for those who may change them.
+create or replace function public.show_settings(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings());
+end $$;
 
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
@@ -97,7 +111,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
+select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
 
 notify pgrst, 'reload schema';
 

@@ -14,7 +14,7 @@ end $look$;
 
 -- Puts a ticket out of sight: one's own, one that nobody has, or any with the right 'reassign'. It has no place in the line and takes
 -- none of its agent's, until p_until (null: no such time), the customer's next message, or wake_ticket. PT422 for a time that is
--- over or more than a year ahead. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- over or more than a year ahead. Gives the ticket, and where the agent goes on.
 create or replace function public.snooze_ticket(p_agent_id uuid, p_number bigint, p_until timestamptz default null)
 returns jsonb
 language plpgsql
@@ -28,6 +28,7 @@ begin
     if p_until <= now() or p_until > now() + interval '1 year' then
         raise sqlstate 'PT422' using message = 'snooze_out_of_range';
     end if;
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status = 'closed' then
         raise sqlstate 'PT409' using message = 'ticket_closed';
@@ -38,7 +39,7 @@ begin
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -61,7 +62,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', 'cc62fd70d10a');
+select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
 
 notify pgrst, 'reload schema';
 

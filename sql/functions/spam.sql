@@ -94,6 +94,7 @@ begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_kept(ticket);
     if ticket.status <> 'closed' and ticket.assigned_agent_id is not null then
@@ -116,7 +117,7 @@ begin
         perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id),
         'banned', bans
     );
 end $$;
@@ -140,7 +141,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
+select _supportchat.record_script('functions/spam.sql', '8e299dc1c4cd');
 
 notify pgrst, 'reload schema';
 

@@ -126,7 +126,7 @@ as $$
         where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
-        order by awaiting_since nulls last, number
+        order by urgency, awaiting_since nulls last, number
         limit 100
     ) as stuck
 $$;
@@ -181,7 +181,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
+select _supportchat.record_script('functions/status.sql', '58dc34ea5396');
 
 notify pgrst, 'reload schema';
 

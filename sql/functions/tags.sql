@@ -80,7 +80,8 @@ begin
     return wanted;
 end $$;
 
--- Gives a ticket tags by their names, and takes some away by their ids. PT422 for more than 20 at once, or on one ticket.
+-- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
+-- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
     p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
 )
@@ -121,7 +122,7 @@ begin
             ticket, 'tagged', 'agent', p_agent_id, jsonb_build_object('added', added, 'removed', removed)
         );
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return public.ticket_of_agent(p_agent_id, p_number) || jsonb_build_object('changed', cardinality(added || removed) > 0);
 end $$;
 
 -- Tags whose name, or a word in it, begins with a text, for whoever types one: the most used come first.
@@ -242,7 +243,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', 'e54efaf1ce90');
+select _supportchat.record_script('functions/tags.sql', '06b25c137b2d');
 
 notify pgrst, 'reload schema';
 

@@ -99,9 +99,11 @@ begin
             'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
             'woke_at', t.woke_at,
             'tags', _supportchat.tags_of_ticket(t.id),
+            'held_replies', _supportchat.held_of_agent(chat, p_agent_id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'framed_on', s.framed_on,
+                'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
@@ -196,14 +198,18 @@ begin
     );
 end $$;
 
--- Of an earlier version, which did not ask what the agent had seen.
+-- Of earlier versions, which did not ask what the agent had seen, and held no reply.
 drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb, integer);
 
 -- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
 -- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
+-- p_may_hold: the reply is held if the desk wants that, or (also with false) behind one of theirs that is held here; then the answer
+-- has no lines. p_acts is kept with it: see reply_and_act. p_held_at is for one that was held, the last line that there was when it
+-- was written: what the customer has written since goes on waiting for an answer.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_seen integer default null
+    p_seen integer default null, p_may_hold boolean default null, p_acts jsonb default '{}', p_held_at integer default null
 )
 returns jsonb
 language plpgsql
@@ -214,12 +220,17 @@ declare
     answer jsonb;
     line jsonb;
     unseen integer;
+    place integer;
+    waits_since timestamptz;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
+    if answer is null and p_may_hold is not null then
+        answer := _supportchat.repeated_held(ticket.session_id, p_client_message_id, p_message, p_image, p_agent_id);
+    end if;
     if answer is not null then
         return answer;
     end if;
@@ -232,20 +243,36 @@ begin
             raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
         end if;
     end if;
+    if p_may_hold is not null then
+        answer := _supportchat.hold_reply(
+            ticket, p_agent_id, p_client_message_id, p_message, p_image, p_acts, p_may_hold
+        );
+        if answer is not null then
+            return answer;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
+    place := (line ->> 'seq')::integer;
+    if p_held_at is not null then
+        select min(m.created_at) into waits_since from public.chat_messages m
+        where m.session_id = ticket.session_id and m.seq > p_held_at and m.sender = 'user';
+    end if;
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
-        awaiting_since = null,
+        awaiting_since = waits_since,
         woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
-    perform _supportchat.move_marks(
-        ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
-    );
+    if waits_since is null then
+        perform _supportchat.move_marks(ticket.session_id, place, place, p_agent_id);
+    end if;
+    if p_held_at is null then
+        perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
+    end if;
     return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
@@ -263,6 +290,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
@@ -302,6 +330,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     perform _supportchat.return_to_queue(
@@ -338,7 +367,7 @@ begin
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
--- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- changes nothing. Gives the ticket, and where the agent goes on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -349,6 +378,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
@@ -357,13 +387,17 @@ begin
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already, or when the customer has begun another chat since.
-create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+-- Of an earlier version, which gave it to nobody else.
+drop function if exists public.reopen_ticket(uuid, bigint);
+
+-- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
+-- customer who had no answer waits for one again. PT409 when somebody has it open already, or when the customer has begun another chat
+-- since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -371,6 +405,7 @@ as $$
 declare
     ticket public.tickets;
     newer bigint;
+    owner uuid := p_agent_id;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -396,6 +431,10 @@ begin
     if ticket.is_spam then
         perform _supportchat.unmark_spam(ticket, p_agent_id);
     end if;
+    if p_as_before then
+        select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
+        from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -406,11 +445,15 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
-    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    if owner is null then
+        perform _supportchat.drain_queue();
+    else
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
+select _supportchat.record_script('functions/tickets.sql', '8abb48d54a7b');
 
 notify pgrst, 'reload schema';
 

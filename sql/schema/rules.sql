@@ -32,6 +32,11 @@ insert into public.sites (site_id, key, name) overriding system value values (1,
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
 insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
+-- Words that an earlier version has written without their slice are written anew.
+with former as (
+    delete from public.search_lines where not exists (select from public.search_slices) returning line_id
+)
+update public.search_state set cursor = null where exists (select from former);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here

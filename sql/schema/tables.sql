@@ -143,6 +143,8 @@ begin
         user_sessions      | time_zone              | text        |          |
         -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
         user_sessions      | address                | text        |          |
+        -- The origin of the page in whose frame it was started, as that page says it.
+        user_sessions      | framed_on              | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -367,13 +369,18 @@ begin
         ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
 
         -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
-        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
-        -- are, on their way from the newest to the first. See search.sql.
-        search_lines       | line_id                | bigint      | key      | identity
+        -- newest has the highest line_id. 65,536 numbers are a slice, and search_slices says when the lines of each were written.
+        -- search_state says how far the log has been read, and at which ticket the older ones are, on their way from the newest
+        -- to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      |
         search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
         search_lines       | seq                    | integer     | required |
         search_lines       | note_no                | integer     | required | 0
         search_lines       | words                  | tsvector    | required |
+        search_lines       | created_at             | timestamptz | required | now()
+        search_slices      | slice                  | bigint      | key      |
+        search_slices      | first_at               | timestamptz | required |
+        search_slices      | last_at                | timestamptz | required |
         search_state       | only_row               | boolean     | key      | true
         search_state       | cursor                 | text        |          |
         search_state       | last_event             | bigint      | required | 0
@@ -416,6 +423,13 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
+        -- Whom a note mentions, in which spellings, and when they have read it.
+        note_mentions      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        note_mentions      | note_no                | integer     | key      |
+        note_mentions      | agent_id               | uuid        | key      |                   | agents        | cascade
+        note_mentions      | written                | text[]      | required |
+        note_mentions      | read_at                | timestamptz |          |
+
         -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
         -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -428,7 +442,25 @@ begin
         ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | acts                   | jsonb       | required | '{}'
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
+        -- Replies that wait until due_at, so that whoever has written one can take it back: with the picture that is stored for
+        -- it, what is to happen to its ticket then (acts), and the last line that there was when it was written (seen_seq). Once
+        -- it is sent, its row goes. One without due_at is not sent, and refused says why: 'undone' by its agent, a code of what
+        -- post_reply refuses, or 'gone' (only its id is left, so that no repeated attempt sends it). See held.sql.
+        held_replies       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        held_replies       | client_message_id      | uuid        | key      |
+        held_replies       | agent_id               | uuid        | required |                   | agents        | cascade
+        held_replies       | message                | text        | required |
+        held_replies       | image                  | jsonb       |          |
+        held_replies       | acts                   | jsonb       | required | '{}'
+        held_replies       | seen_seq               | integer     | required |
+        held_replies       | due_at                 | timestamptz |          |
+        held_replies       | refused                | text        |          |
+        held_replies       | detail                 | text        |          |
+        held_replies       | held_at                | timestamptz | required | clock_timestamp()
+
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -458,12 +490,13 @@ begin
         agent_devices      | problem_at             | timestamptz |          |
 
         -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
-        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
-        -- one is told. A row goes when its agent has read, or need not any more.
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'); or that the note note_no
+        -- mentions them ('mentioned'). At passes_at the next one is told. A row goes when its agent has read, or need not any more.
         agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
         agent_alerts       | lines                  | integer     | required |
         agent_alerts       | why                    | text        | required |
+        agent_alerts       | note_no                | integer     | required | 0
         agent_alerts       | raised_at              | timestamptz | required | now()
         agent_alerts       | passes_at              | timestamptz |          |
 
@@ -553,12 +586,13 @@ begin
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
         tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_raised_answered_idx       |        | tickets          | (urgency, updated_at desc, number) where status <> 'closed' and urgency <> 3 and awaiting_since is null
         tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
@@ -603,9 +637,15 @@ begin
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        note_mentions_agent_id_idx        |        | note_mentions    | (agent_id, read_at)
+        note_mentions_unread_idx          |        | note_mentions    | (session_id) where read_at is null
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        held_replies_agent_id_idx         |        | held_replies     | (agent_id)
+        held_replies_due_at_idx           |        | held_replies     | (due_at) where due_at is not null
+        held_replies_held_at_idx          |        | held_replies     | (held_at) where due_at is null
+        held_replies_image_idx            |        | held_replies     | ((image ->> 'key')) where image is not null
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -695,6 +735,7 @@ begin
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
         user_sessions | address        | char_length(new.address) between 1 and 64
+        user_sessions | framed_on      | char_length(new.framed_on) between 1 and 300
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
@@ -722,6 +763,8 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        ticket_drafts | acts           | octet_length(acts::text) <= 4000
+        held_replies  | state          | num_nonnulls(due_at, refused) = 1
         alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
         alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
         alert_choices | time_zone      | char_length(time_zone) between 1 and 64
@@ -729,7 +772,7 @@ begin
         agent_devices | user_agent     | char_length(user_agent) <= 256
         agent_devices | language       | language ~ '^[a-z]{2,3}$'
         agent_devices | problem        | char_length(problem) <= 80
-        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next', 'mentioned')
         agent_pushes  | kind           | kind in ('alert', 'end', 'test')
         desk_push_keys | only_row       | only_row
     $checks$,

@@ -12,9 +12,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
-        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
+        ticket_reads, ticket_drafts, held_replies, alert_choices, agent_devices, agent_alerts, agent_pushes,
+        desk_push_keys, event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -23,27 +23,29 @@ declare
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
-        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
-        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
-        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
-        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
-        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
-        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        tickets_raised_idx, tickets_raised_answered_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key,
+        ticket_tags_tag_id_idx, search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx,
+        desk_views_shared_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, agent_identities_agent_id_key,
+        provider_flows_created_at_idx, provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, one_time_links_visitor_id_idx, customer_pages_updated_at_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, saved_replies_name_key,
+        saved_replies_shared_name_key, saved_replies_picture_key_key, saved_reply_uses_agent_id_idx,
+        audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx,
+        refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
+        erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, held_replies_agent_id_idx, held_replies_due_at_idx,
+        held_replies_held_at_idx, held_replies_image_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx,
+        agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        show_settings(uuid); change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
@@ -58,23 +60,27 @@ declare
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
         signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
-        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
+        name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
+        save_draft(uuid, bigint, text, text, text, jsonb); release_replies(uuid); take_back_reply(uuid, bigint, uuid);
+        forget_reply(uuid, bigint, uuid); held_replies(uuid, bigint); picture_of_held(uuid, bigint, uuid);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
         ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
+        follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -106,9 +112,13 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
-        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
+        image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
+        session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
@@ -134,13 +144,15 @@ declare
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
-        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        complete_mention(uuid, text); post_message(text, uuid, uuid, text); start_chat(text, uuid, text);
+        start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); release_replies(); queue_changes(uuid[]);
+        list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb); assign_ticket(uuid, bigint, uuid);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
         search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
         search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
@@ -152,6 +164,8 @@ declare
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -440,6 +454,8 @@ begin
         user_sessions      | time_zone              | text        |          |
         -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
         user_sessions      | address                | text        |          |
+        -- The origin of the page in whose frame it was started, as that page says it.
+        user_sessions      | framed_on              | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -664,13 +680,18 @@ begin
         ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
 
         -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
-        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
-        -- are, on their way from the newest to the first. See search.sql.
-        search_lines       | line_id                | bigint      | key      | identity
+        -- newest has the highest line_id. 65,536 numbers are a slice, and search_slices says when the lines of each were written.
+        -- search_state says how far the log has been read, and at which ticket the older ones are, on their way from the newest
+        -- to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      |
         search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
         search_lines       | seq                    | integer     | required |
         search_lines       | note_no                | integer     | required | 0
         search_lines       | words                  | tsvector    | required |
+        search_lines       | created_at             | timestamptz | required | now()
+        search_slices      | slice                  | bigint      | key      |
+        search_slices      | first_at               | timestamptz | required |
+        search_slices      | last_at                | timestamptz | required |
         search_state       | only_row               | boolean     | key      | true
         search_state       | cursor                 | text        |          |
         search_state       | last_event             | bigint      | required | 0
@@ -713,6 +734,13 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
+        -- Whom a note mentions, in which spellings, and when they have read it.
+        note_mentions      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        note_mentions      | note_no                | integer     | key      |
+        note_mentions      | agent_id               | uuid        | key      |                   | agents        | cascade
+        note_mentions      | written                | text[]      | required |
+        note_mentions      | read_at                | timestamptz |          |
+
         -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
         -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -725,7 +753,25 @@ begin
         ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | acts                   | jsonb       | required | '{}'
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
+        -- Replies that wait until due_at, so that whoever has written one can take it back: with the picture that is stored for
+        -- it, what is to happen to its ticket then (acts), and the last line that there was when it was written (seen_seq). Once
+        -- it is sent, its row goes. One without due_at is not sent, and refused says why: 'undone' by its agent, a code of what
+        -- post_reply refuses, or 'gone' (only its id is left, so that no repeated attempt sends it). See held.sql.
+        held_replies       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        held_replies       | client_message_id      | uuid        | key      |
+        held_replies       | agent_id               | uuid        | required |                   | agents        | cascade
+        held_replies       | message                | text        | required |
+        held_replies       | image                  | jsonb       |          |
+        held_replies       | acts                   | jsonb       | required | '{}'
+        held_replies       | seen_seq               | integer     | required |
+        held_replies       | due_at                 | timestamptz |          |
+        held_replies       | refused                | text        |          |
+        held_replies       | detail                 | text        |          |
+        held_replies       | held_at                | timestamptz | required | clock_timestamp()
+
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -755,12 +801,13 @@ begin
         agent_devices      | problem_at             | timestamptz |          |
 
         -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
-        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
-        -- one is told. A row goes when its agent has read, or need not any more.
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'); or that the note note_no
+        -- mentions them ('mentioned'). At passes_at the next one is told. A row goes when its agent has read, or need not any more.
         agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
         agent_alerts       | lines                  | integer     | required |
         agent_alerts       | why                    | text        | required |
+        agent_alerts       | note_no                | integer     | required | 0
         agent_alerts       | raised_at              | timestamptz | required | now()
         agent_alerts       | passes_at              | timestamptz |          |
 
@@ -850,12 +897,13 @@ begin
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
         tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_raised_answered_idx       |        | tickets          | (urgency, updated_at desc, number) where status <> 'closed' and urgency <> 3 and awaiting_since is null
         tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
@@ -900,9 +948,15 @@ begin
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        note_mentions_agent_id_idx        |        | note_mentions    | (agent_id, read_at)
+        note_mentions_unread_idx          |        | note_mentions    | (session_id) where read_at is null
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        held_replies_agent_id_idx         |        | held_replies     | (agent_id)
+        held_replies_due_at_idx           |        | held_replies     | (due_at) where due_at is not null
+        held_replies_held_at_idx          |        | held_replies     | (held_at) where due_at is null
+        held_replies_image_idx            |        | held_replies     | ((image ->> 'key')) where image is not null
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -992,6 +1046,7 @@ begin
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
         user_sessions | address        | char_length(new.address) between 1 and 64
+        user_sessions | framed_on      | char_length(new.framed_on) between 1 and 300
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
@@ -1019,6 +1074,8 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        ticket_drafts | acts           | octet_length(acts::text) <= 4000
+        held_replies  | state          | num_nonnulls(due_at, refused) = 1
         alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
         alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
         alert_choices | time_zone      | char_length(time_zone) between 1 and 64
@@ -1026,7 +1083,7 @@ begin
         agent_devices | user_agent     | char_length(user_agent) <= 256
         agent_devices | language       | language ~ '^[a-z]{2,3}$'
         agent_devices | problem        | char_length(problem) <= 80
-        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next', 'mentioned')
         agent_pushes  | kind           | kind in ('alert', 'end', 'test')
         desk_push_keys | only_row       | only_row
     $checks$,
@@ -2498,6 +2555,11 @@ insert into public.sites (site_id, key, name) overriding system value values (1,
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
 insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
+-- Words that an earlier version has written without their slice are written anew.
+with former as (
+    delete from public.search_lines where not exists (select from public.search_slices) returning line_id
+)
+update public.search_state set cursor = null where exists (select from former);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2655,7 +2717,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '3d4d3c1af386');
+select _supportchat.record_script('supabase_schema.sql', '3917f164c6ef');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3282,7 +3344,9 @@ as $$
         ('retention_days', 'null', '[null]', 1, 3650),
         ('audit_days', '730', '[]', 365, 3650),
         -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
-        ('alert_next_minutes', '3', '[null]', 1, 60)
+        ('alert_next_minutes', '3', '[null]', 1, 60),
+        -- For how many seconds a reply waits, so that it can be taken back (0: not at all): see held.sql.
+        ('undo_send_seconds', '0', '[]', 0, 30)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -3297,6 +3361,18 @@ as $$
         (select default_value from _supportchat.declared_settings() where name = p_name)
     )
 $$;
+
+-- Every setting of the desk, for those who may change them.
+create or replace function public.show_settings(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings());
+end $$;
 
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
@@ -3352,7 +3428,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
+select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
 
 -- folding.sql: how texts are compared, by search and by tags. Safe to run again.
 
@@ -3401,9 +3477,10 @@ as $$
         || '\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF'
 $$;
 
--- A text as it is compared: words in small letters, without accents, each with no more than 64 characters and with one space
--- between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
--- Postgres takes characters apart: it sorts runs of marks, in quadratic time.
+-- A text as it is compared: words in small letters, without accents, in a long text each with no more than 64 characters, and with one
+-- space between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
+-- Postgres takes characters apart: it sorts runs of marks, in quadratic time. Each expression takes as long as all else that
+-- is done for a line, so a text gets none that it does not need.
 create or replace function _supportchat.folded(p_text text)
 returns text
 language plpgsql
@@ -3416,7 +3493,9 @@ declare
     marks text;
     dense text;
 begin
-    if rest ~ '[^\x01-\x7f]' then
+    if octet_length(rest) = char_length(rest) then
+        rest := regexp_replace(rest, '[^0-9a-z]+', ' ', 'g');
+    else
         marks := '[' || _supportchat.combining_marks() || ']+';
         rest := regexp_replace(normalize(regexp_replace(rest, marks, '', 'g'), nfkd), marks, '', 'g');
         -- What has no parts, and what lower() leaves in a database whose locale is C.
@@ -3425,21 +3504,26 @@ begin
             'øØłŁđĐıςΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
             'oollddiσαβγδεζηθικλμνξοπρστυφχψωабвгдежзийклмнопрстуфхцчшщъыьэюя'
         ));
+        rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
+            || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
+            || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
+        dense := '[' || _supportchat.dense_writing() || ']';
+        if rest ~ dense then
+            rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
+            rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
+                regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
+            );
+        end if;
+        rest := regexp_replace(rest, '\s+', ' ', 'g');
     end if;
-    rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
-        || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
-        || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
-    dense := '[' || _supportchat.dense_writing() || ']';
-    if rest ~ dense then
-        rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
-        rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
-            regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
-        );
+    -- What fits into an index, as one word, needs no cut.
+    if octet_length(rest) > 1000 then
+        rest := regexp_replace(rest, '(\S{64})\S+', '\1', 'g');
     end if;
-    return btrim(regexp_replace(regexp_replace(rest, '(\S{64})\S+', '\1', 'g'), '\s+', ' ', 'g'));
+    return btrim(rest);
 end $$;
 
-select _supportchat.record_script('functions/folding.sql', '57f0c90279a1');
+select _supportchat.record_script('functions/folding.sql', '183085024735');
 
 -- sites.sql: the sites from which customers chat, each with its look and its words. Safe to run again.
 
@@ -4662,7 +4746,8 @@ begin
     return wanted;
 end $$;
 
--- Gives a ticket tags by their names, and takes some away by their ids. PT422 for more than 20 at once, or on one ticket.
+-- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
+-- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
     p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
 )
@@ -4703,7 +4788,7 @@ begin
             ticket, 'tagged', 'agent', p_agent_id, jsonb_build_object('added', added, 'removed', removed)
         );
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return public.ticket_of_agent(p_agent_id, p_number) || jsonb_build_object('changed', cardinality(added || removed) > 0);
 end $$;
 
 -- Tags whose name, or a word in it, begins with a text, for whoever types one: the most used come first.
@@ -4824,7 +4909,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', 'e54efaf1ce90');
+select _supportchat.record_script('functions/tags.sql', '06b25c137b2d');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -5291,8 +5376,8 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
--- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, the most urgent first, no
+-- more than a transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
 -- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
@@ -5325,7 +5410,7 @@ begin
                 coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
                 and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
             )
-        order by t.awaiting_since, t.number
+        order by t.urgency, t.awaiting_since, t.number
     loop
         exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
@@ -5341,11 +5426,13 @@ begin
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
     return jsonb_build_object(
-        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end,
+        -- Their own process would have sent them by now.
+        'held_due', exists (select from public.held_replies where due_at < now() - interval '1 second')
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
+select _supportchat.record_script('functions/assignment.sql', '8186a8a3fca4');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -5662,6 +5749,7 @@ begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_kept(ticket);
     if ticket.status <> 'closed' and ticket.assigned_agent_id is not null then
@@ -5684,7 +5772,7 @@ begin
         perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id),
         'banned', bans
     );
 end $$;
@@ -5708,7 +5796,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
+select _supportchat.record_script('functions/spam.sql', '8e299dc1c4cd');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -6127,6 +6215,242 @@ end $$;
 
 select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
 
+-- mentions.sql: who is named in a note with an @, and has to read it. Safe to run again.
+
+-- The agents who can be mentioned, and how each is written: by the name, and where somebody else has the same one also with the
+-- e-mail address behind it.
+create or replace function _supportchat.mentionable_agents()
+returns table (agent_id uuid, name text, written text, folded text, is_shared boolean)
+language sql
+stable
+set search_path = ''
+as $$
+    with named as materialized (
+        select a.id, a.name, a.email, f.folded, count(*) over (partition by f.folded) > 1 as is_shared
+        from public.agents a
+        cross join lateral (select _supportchat.folded(a.name) as folded) as f
+        where a.is_active and f.folded <> ''
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
+    select id, name, case when is_shared then name || ' (' || email || ')' else name end,
+        case when is_shared then _supportchat.folded(name || ' ' || email) else folded end, is_shared
+    from named
+$$;
+
+-- What follows each @ that begins a word, up to the end of its line: the first 20 of a text.
+create or replace function _supportchat.mention_signs(p_text text)
+returns table (rest text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+    place integer := 0;
+    step integer;
+    looked integer := 0;
+    signs integer := 0;
+    before text;
+    line text;
+begin
+    loop
+        step := strpos(substr(p_text, place + 1), '@');
+        exit when step = 0 or signs = 20 or looked = 200;
+        place := place + step;
+        looked := looked + 1;
+        before := substr(p_text, place - 1, case when place > 1 then 1 else 0 end);
+        line := split_part(substr(p_text, place + 1, 400), E'\n', 1);
+        continue when _supportchat.folded(left(line, 1)) = '';
+        if _supportchat.folded(before) = '' or before ~ ('[' || _supportchat.dense_writing() || ']') then
+            signs := signs + 1;
+            rest := line;
+            return next;
+        end if;
+    end loop;
+end $$;
+
+-- Who is mentioned in a text, 20 at most, and in which spellings. The longest name counts, whatever its case and accents, up to where
+-- a word ends. A name that several have means each of them.
+create or replace function _supportchat.mentions_in(p_text text)
+returns table (agent_id uuid, written text[])
+language sql
+stable
+set search_path = ''
+as $$
+    with signs as materialized (
+        select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), listed as materialized (
+        select * from _supportchat.mentionable_agents() where exists (select from signs)
+    ), known as materialized (
+        select agent_id, written, folded from listed
+        union
+        select agent_id, name, _supportchat.folded(name) from listed where is_shared
+    ), named as (
+        -- The shortest text that reads as the name, before what ends its last word.
+        select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
+        from signs
+        cross join lateral generate_series(
+            1, least(char_length(signs.rest), (select max(char_length(written)) + 16 from known))
+        ) as cut (length)
+        join known on known.folded = _supportchat.folded(left(signs.rest, cut.length))
+        where _supportchat.folded(substr(signs.rest, cut.length + 1, 1)) = ''
+            or substr(signs.rest, cut.length, 2) ~ ('[' || _supportchat.dense_writing() || ']')
+        order by signs.sign, known.agent_id, char_length(known.folded) desc, cut.length
+    ), longest as (
+        select *, rank() over (partition by sign order by char_length(folded) desc) as place from named
+    )
+    select agent_id, array_agg(distinct '@' || left(rest, length) || coalesce(case
+        when strpos(left(rest, length), '(') > 0 then substring(substr(rest, length + 1) from '^\)')
+        else substring(substr(rest, length + 1) from '^[' || _supportchat.combining_marks() || ']+')
+    end, ''))
+    from longest
+    where place = 1
+    group by agent_id
+    order by min(sign), agent_id
+    limit 20
+$$;
+
+-- The agents who are mentioned in a note, and in which spellings.
+create or replace function _supportchat.mentions_json(p_session_id uuid, p_note_no integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'agent', _supportchat.person_json(agent_id), 'written', written
+    ) order by agent_id), '[]')
+    from public.note_mentions where session_id = p_session_id and note_no = p_note_no
+$$;
+
+-- The agents who are mentioned in a conversation in notes that they have not read.
+create or replace function _supportchat.mentioned_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
+    where session_id = p_session_id and read_at is null
+$$;
+
+-- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
+create or replace function _supportchat.tickets_mentioning(p_agent_id uuid)
+returns setof public.tickets
+language sql
+stable
+set search_path = ''
+as $$
+    select t.*
+    from (
+        select distinct session_id from public.note_mentions where agent_id = p_agent_id and read_at is null
+    ) as unread
+    cross join lateral _supportchat.ticket_of_session(unread.session_id) as t
+    where t.id is not null
+    order by t.updated_at desc, t.number
+    limit 100
+$$;
+
+-- Keeps who is mentioned in a new note, and tells them. Whoever mentions themselves is told nothing.
+create or replace function _supportchat.mention_agents(p_note public.ticket_notes)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    others jsonb;
+begin
+    if strpos(p_note.note, '@') = 0 then
+        return;
+    end if;
+    with mentioned as (
+        insert into public.note_mentions (session_id, note_no, agent_id, written, read_at)
+        select p_note.session_id, p_note.note_no, agent_id, written, case when agent_id = p_note.agent_id then now() end
+        from _supportchat.mentions_in(p_note.note)
+        returning agent_id, read_at
+    )
+    select jsonb_agg(agent_id order by agent_id) into others from mentioned where read_at is null;
+    if others is not null then
+        perform _supportchat.log_event(
+            'mention.added', p_note.session_id, jsonb_build_object('note_no', p_note.note_no, 'agents', others),
+            'agent', p_note.agent_id
+        );
+    end if;
+end $$;
+
+-- Notes that an agent has read the notes of a conversation that mention them, up to a number.
+create or replace function _supportchat.end_mentions(p_agent_id uuid, p_session_id uuid, p_note_no integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.note_mentions set read_at = now()
+    where session_id = p_session_id and agent_id = p_agent_id and note_no <= p_note_no and read_at is null;
+    if found then
+        perform _supportchat.log_event(
+            'mention.read', p_session_id, jsonb_build_object('agents', jsonb_build_array(p_agent_id)), 'agent', p_agent_id
+        );
+    end if;
+end $$;
+
+-- Takes away the mentions of a conversation, and tells whoever was to read one.
+create or replace function _supportchat.erase_mentions(p_session_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    unread jsonb;
+begin
+    with gone as (
+        delete from public.note_mentions where session_id = p_session_id returning agent_id, read_at
+    )
+    select jsonb_agg(distinct agent_id) into unread from gone where read_at is null;
+    if unread is not null then
+        perform _supportchat.log_event('mention.read', p_session_id, jsonb_build_object('agents', unread));
+    end if;
+end $$;
+
+-- Notes that an agent has read the notes of a ticket that mention them, up to a number.
+create or replace function public.read_mentions(p_agent_id uuid, p_number bigint, p_note_no integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.end_mentions(p_agent_id, _supportchat.session_of_ticket(p_number), p_note_no);
+end $$;
+
+-- Colleagues who can be mentioned and whose name, or a word in it, begins with a text: who is here comes first. 'written' is what
+-- stands behind the @; 'email' is there where somebody else has the same name.
+create or replace function public.complete_mention(p_agent_id uuid, p_text text, p_limit integer default 8)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    wanted text := _supportchat.folded(left(p_text, 80));
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', id, 'name', name, 'email', email, 'picture', picture_key, 'here', here, 'written', written
+        ) order by here desc, name, written), '[]')
+        from (
+            select a.id, a.name, m.written, a.picture_key, a.lease_expires_at > now() is true as here,
+                case when m.is_shared then a.email end as email
+            from _supportchat.mentionable_agents() as m
+            join public.agents a on a.id = m.agent_id
+            where a.id <> p_agent_id and (starts_with(m.folded, wanted) or strpos(m.folded, ' ' || wanted) > 0)
+            order by here desc, a.name, m.written limit least(p_limit, 50)
+        ) as found
+    );
+end $$;
+
+select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
+
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
@@ -6352,9 +6676,11 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, address, is_anonymous, created_at)
-    values (
+    insert into public.user_sessions (
+        visitor_id, customer_name, customer_phone, time_zone, address, framed_on, is_anonymous, created_at
+    ) values (
         p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone, p_session.address,
+        p_session.framed_on,
         p_session.customer_name is null and p_session.customer_phone is null,
         -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
         greatest(now(), (
@@ -6377,17 +6703,18 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
+-- Of earlier versions, without limits, without a key of its own for each new browser, without sites, and without frames.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
 -- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
--- that is not there, or is archived, means the main one.
+-- that is not there, or is archived, means the main one. p_framed_on is the origin of the page that shows the chat in a frame.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -6399,7 +6726,8 @@ create or replace function public.start_chat(
     p_address text default '',
     p_limits jsonb default '{}',
     p_fresh text default null,
-    p_site text default null
+    p_site text default null,
+    p_framed_on text default null
 )
 returns jsonb
 language plpgsql
@@ -6434,6 +6762,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
+            new_session.framed_on := p_framed_on;
             chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
@@ -6579,7 +6908,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
+select _supportchat.record_script('functions/chat.sql', '779369e60d2f');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -6611,11 +6940,13 @@ as $$
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
         and not exists (select from public.saved_replies where picture_key = asked)
+        and not exists (select from public.held_replies where image ->> 'key' = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
             or exists (select from public.saved_replies where picture_key is not null)
+            or exists (select from public.held_replies where image is not null)
         )
 $$;
 
@@ -6643,7 +6974,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
+select _supportchat.record_script('functions/pictures.sql', '2eb21d20ff98');
 
 -- drafts.sql: what agents have typed and not sent, for their own pages only. Safe to run again.
 
@@ -6657,7 +6988,7 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     select coalesce(jsonb_agg(jsonb_build_object(
-        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
+        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'acts', d.acts, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
     ) order by d.saved_at desc), '[]')
     from (
         select *, sum(octet_length(draft)) over (order by saved_at desc) - octet_length(draft) as bytes_before
@@ -6679,9 +7010,15 @@ as $$
     select _supportchat.notify_change(jsonb_build_object('event', 'draft.saved', 'agent_id', p_agent_id, 'page', p_page))
 $$;
 
--- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note'; the last one to come stays. Gives the moment
--- in microseconds. p_page names the page that needs not be told.
-create or replace function public.save_draft(p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null)
+-- Of an earlier version, which kept only the text.
+drop function if exists public.save_draft(uuid, bigint, text, text, text);
+
+-- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note', and what is to happen to the ticket then (p_acts:
+-- 'then', as in reply_and_act, and 'tags'); the last one to come stays. Gives the moment in microseconds. p_page names the page that
+-- needs not be told.
+create or replace function public.save_draft(
+    p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null, p_acts jsonb default '{}'
+)
 returns bigint
 language plpgsql
 set search_path = ''
@@ -6702,9 +7039,10 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'ticket_erased';
     end if;
-    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, saved_at)
-    values (p_agent_id, chat, p_mode, p_draft, clock_timestamp())
-    on conflict (agent_id, session_id, mode) do update set draft = excluded.draft, saved_at = clock_timestamp()
+    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, acts, saved_at)
+    values (p_agent_id, chat, p_mode, p_draft, p_acts, clock_timestamp())
+    on conflict (agent_id, session_id, mode) do update set
+        draft = excluded.draft, acts = excluded.acts, saved_at = clock_timestamp()
     returning saved_at into moment;
     perform _supportchat.tell_draft(p_agent_id, p_page);
     return (extract(epoch from moment) * 1000000)::bigint;
@@ -6717,7 +7055,7 @@ language sql
 set search_path = ''
 as $$
     with ended as (
-        update public.ticket_drafts set draft = '', saved_at = clock_timestamp()
+        update public.ticket_drafts set draft = '', acts = '{}', saved_at = clock_timestamp()
         where agent_id = p_agent_id and session_id = p_session_id and mode = p_mode
             and draft <> '' and starts_with(btrim(p_sent, E' \t\n'), btrim(draft, E' \t\n'))
         returning agent_id
@@ -6725,7 +7063,314 @@ as $$
     select _supportchat.tell_draft(agent_id) from ended
 $$;
 
-select _supportchat.record_script('functions/drafts.sql', '8fbd3ee5151e');
+select _supportchat.record_script('functions/drafts.sql', '45929c12674a');
+
+-- held.sql: replies that wait for some seconds, so that whoever has written one can take it back. Safe to run again.
+--
+-- Nobody but their agent reads them: no function for customers, no event and no search has anything of this table.
+
+-- A held reply, or one that was not sent, as its agent sees it. due_in is in seconds; null says that it is not going to be sent.
+create or replace function _supportchat.held_json(p_row public.held_replies)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'client_message_id', p_row.client_message_id, 'message', p_row.message, 'acts', p_row.acts,
+        'image', case when p_row.image is not null then jsonb_build_object(
+            'id', p_row.client_message_id, 'width', (p_row.image ->> 'width')::integer, 'height', (p_row.image ->> 'height')::integer
+        ) end,
+        'due_in', case when p_row.due_at is not null then greatest(0, extract(epoch from p_row.due_at - clock_timestamp()))::double precision end,
+        'refused', p_row.refused, 'detail', coalesce(p_row.detail, ''), 'held_at', p_row.held_at
+    )
+$$;
+
+-- What an agent has written in a conversation that is held or was not sent, in the order in which it was written.
+create or replace function _supportchat.held_of_agent(p_session_id uuid, p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.held_json(h) order by h.held_at, h.client_message_id), '[]')
+    from public.held_replies h
+    where h.session_id = p_session_id and h.agent_id = p_agent_id and h.refused is distinct from 'gone'
+$$;
+
+-- The replies of an agent that were refused when their time had come, the newest 20: for a notice, in which ticket and why.
+create or replace function _supportchat.unsent_of_agent(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'number', t.number, 'client_message_id', h.client_message_id, 'refused', h.refused, 'detail', coalesce(h.detail, '')
+    ) order by h.held_at desc), '[]')
+    from (
+        select * from public.held_replies
+        where agent_id = p_agent_id and due_at is null and refused not in ('gone', 'undone')
+        order by held_at desc limit 20
+    ) as h
+    cross join lateral _supportchat.ticket_of_session(h.session_id) as t
+$$;
+
+-- Tells the pages of an agent that what is held of them in a ticket has changed. Nothing of it is in the log.
+create or replace function _supportchat.tell_held(p_row public.held_replies)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object(
+        'event', 'held.changed', 'agent_id', p_row.agent_id, 'number', t.number, 'reply', p_row.client_message_id,
+        'state', coalesce(p_row.refused, 'held')
+    ))
+    from _supportchat.ticket_of_session(p_row.session_id) as t
+$$;
+
+-- Finds the reply that an earlier attempt with this id has had held: null, or the same answer again, also when it was taken back
+-- since. The same id with another text or another picture, or from another agent, is an error.
+create or replace function _supportchat.repeated_held(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    earlier public.held_replies;
+begin
+    select * into earlier from public.held_replies
+    where session_id = p_session_id and client_message_id = p_client_message_id;
+    if not found then
+        return null;
+    end if;
+    if earlier.agent_id <> p_agent_id or (earlier.refused is distinct from 'gone' and (
+        earlier.message <> p_message or (earlier.image ->> 'digest') is distinct from (p_image ->> 'digest')
+    )) then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
+    end if;
+    return _supportchat.answer_json(p_session_id, '[]', p_duplicate => true, p_image_key => earlier.image ->> 'key');
+end $$;
+
+-- Holds a reply that could be sent now, for as long as the desk wants it; behind those of its agent that are held here already, also
+-- when it would be sent at once by itself (p_may_hold: whether it would not). Null when it is not held. The caller holds the lock of
+-- the conversation.
+create or replace function _supportchat.hold_reply(
+    p_ticket public.tickets, p_agent_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_acts jsonb, p_may_hold boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    seconds integer := case when p_may_hold then (_supportchat.setting('undo_send_seconds') #>> '{}')::integer else 0 end;
+    last_due timestamptz := (
+        select max(due_at) from public.held_replies where session_id = p_ticket.session_id and agent_id = p_agent_id
+    );
+    seen integer;
+    held public.held_replies;
+begin
+    if seconds = 0 and last_due is null then
+        return null;
+    end if;
+    select last_seq into seen from public.user_sessions where session_id = p_ticket.session_id;
+    insert into public.held_replies (session_id, client_message_id, agent_id, message, image, acts, seen_seq, due_at)
+    values (
+        p_ticket.session_id, p_client_message_id, p_agent_id, p_message, p_image, p_acts, seen,
+        -- They are sent in the order in which they were written, whatever the setting was for the one before.
+        greatest(clock_timestamp() + make_interval(secs => seconds), last_due + interval '1 microsecond')
+    )
+    returning * into held;
+    perform _supportchat.end_draft(p_agent_id, p_ticket.session_id, 'reply', p_message);
+    perform _supportchat.move_marks(p_ticket.session_id, seen, seen, p_agent_id);
+    perform _supportchat.end_mentions(p_agent_id, p_ticket.session_id, 2147483647);
+    perform _supportchat.tell_held(held);
+    return _supportchat.answer_json(p_ticket.session_id, '[]');
+end $$;
+
+-- Sends a held reply, once, whoever asks, and gives the answer of reply_and_act. One that cannot be sent is kept for its agent, with
+-- the reason; then, and when it is not held any more, null. A reply with acts needs the assignment lock before.
+create or replace function _supportchat.release_reply(p_session_id uuid, p_client_message_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held public.held_replies;
+    number bigint;
+    state text;
+    code text;
+    about text;
+begin
+    perform from public.user_sessions where session_id = p_session_id for no key update;
+    begin
+        delete from public.held_replies
+        where session_id = p_session_id and client_message_id = p_client_message_id and due_at is not null
+        returning * into held;
+        if not found then
+            return null;
+        end if;
+        number := (_supportchat.ticket_of_session(p_session_id)).number;
+        if held.acts = '{}' then
+            return public.post_reply(
+                held.agent_id, number, held.client_message_id, held.message, held.image, p_held_at => held.seen_seq
+            );
+        end if;
+        return public.reply_and_act(
+            held.agent_id, number, held.client_message_id, held.message, held.image, held.acts ->> 'then',
+            (held.acts ->> 'until')::timestamptz,
+            array(select jsonb_array_elements_text(coalesce(held.acts -> 'tags', '[]'))), p_held_at => held.seen_seq
+        );
+    exception when others then
+        get stacked diagnostics state = returned_sqlstate, code = message_text, about = pg_exception_detail;
+        -- What passes is tried again.
+        if state !~ '^(PT4|22|23)' then
+            raise;
+        end if;
+    end;
+    update public.held_replies set
+        due_at = null, refused = case when state like 'PT4%' then code else 'value_refused' end, detail = nullif(about, '')
+    where session_id = p_session_id and client_message_id = p_client_message_id
+    returning * into held;
+    perform _supportchat.tell_held(held);
+    return null;
+end $$;
+
+-- Sends at once what an agent has held in a ticket, because of what they do with it next. The caller holds the assignment lock.
+create or replace function _supportchat.send_held(p_agent_id uuid, p_number bigint)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held record;
+begin
+    for held in
+        select h.session_id, h.client_message_id from public.tickets t
+        join public.held_replies h on h.session_id = t.session_id
+        where t.number = p_number and h.agent_id = p_agent_id and h.due_at is not null
+        order by h.due_at
+    loop
+        perform _supportchat.release_reply(held.session_id, held.client_message_id);
+    end loop;
+end $$;
+
+-- Sends the held replies whose time has come, in the order in which they were written, no more than a transaction has time for: those
+-- of one conversation, or of all. Gives the answers of those that were sent, and whether there may be more.
+create or replace function public.release_replies(p_session_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    due public.held_replies[] := array(
+        select h from public.held_replies h
+        where h.due_at <= clock_timestamp() and (p_session_id is null or h.session_id = p_session_id)
+        order by h.due_at limit 20
+    );
+    held public.held_replies;
+    answer jsonb;
+    answers jsonb := '[]';
+begin
+    -- Whoever holds it may lock one conversation after the other.
+    if p_session_id is null or exists (select from unnest(due) as one where one.acts <> '{}') then
+        perform _supportchat.lock_assignment();
+    end if;
+    foreach held in array due loop
+        answer := _supportchat.release_reply(held.session_id, held.client_message_id);
+        if answer is not null then
+            answers := answers || jsonb_build_array(answer - 'went');
+        end if;
+    end loop;
+    return jsonb_build_object('answers', answers, 'more', cardinality(due) = 20);
+end $$;
+
+-- Takes back a held reply: it is not sent, and kept for its agent until forget_reply. Gives it, and gives it again. PT409 when it was
+-- sent already, PT404 when there is none of this id.
+create or replace function public.take_back_reply(p_agent_id uuid, p_number bigint, p_client_message_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    held public.held_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    perform from public.user_sessions where session_id = chat for no key update;
+    update public.held_replies set due_at = null, refused = 'undone'
+    where session_id = chat and client_message_id = p_client_message_id and agent_id = p_agent_id and due_at is not null
+    returning * into held;
+    if found then
+        perform _supportchat.tell_held(held);
+        return _supportchat.held_json(held);
+    end if;
+    select * into held from public.held_replies
+    where session_id = chat and client_message_id = p_client_message_id and agent_id = p_agent_id and refused <> 'gone';
+    if found then
+        return _supportchat.held_json(held);
+    elsif exists (
+        select from public.chat_messages
+        where session_id = chat and sender = 'agent' and client_message_id = p_client_message_id and sender_agent_id = p_agent_id
+    ) then
+        raise sqlstate 'PT409' using message = 'reply_sent';
+    end if;
+    raise sqlstate 'PT404' using message = 'reply_not_held';
+end $$;
+
+-- Forgets a reply that was not sent: its text is in a box again, or its agent does not want it any more. Its id stays for a day.
+create or replace function public.forget_reply(p_agent_id uuid, p_number bigint, p_client_message_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held public.held_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    update public.held_replies set message = '', image = null, acts = '{}', refused = 'gone', detail = null
+    where session_id = _supportchat.session_of_ticket(p_number) and client_message_id = p_client_message_id
+        and agent_id = p_agent_id and due_at is null and refused <> 'gone'
+    returning * into held;
+    if found then
+        perform _supportchat.tell_held(held);
+    end if;
+end $$;
+
+-- What an agent has in a ticket that is held or was not sent, in the order in which it was written.
+create or replace function public.held_replies(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return _supportchat.held_of_agent(_supportchat.session_of_ticket(p_number), p_agent_id);
+end $$;
+
+-- Where the bytes of the picture of a reply lie that is held or was not sent, for its agent.
+create or replace function public.picture_of_held(p_agent_id uuid, p_number bigint, p_client_message_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select jsonb_build_object('key', image ->> 'key', 'content_type', image ->> 'content_type', 'bytes', (image ->> 'bytes')::integer)
+        from public.held_replies
+        where session_id = _supportchat.session_of_ticket(p_number) and client_message_id = p_client_message_id
+            and agent_id = p_agent_id and image is not null
+    );
+end $$;
+
+select _supportchat.record_script('functions/held.sql', 'f98d45cdc85e');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -6751,16 +7396,25 @@ as $$
         'snoozed', t.snoozed_until is not null,
         'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
         'woke_at', case when t.status <> 'closed' then t.woke_at end,
-        'tags', _supportchat.tags_of_ticket(t.id),
+        -- As tags_of_ticket and site_label have them, each of which takes longer to be called than to be looked up.
+        'tags', (
+            select coalesce(jsonb_agg(jsonb_build_object('id', g.tag_id, 'name', g.name) order by g.folded, g.tag_id), '[]')
+            from public.ticket_tags own join public.desk_tags g on g.tag_id = own.tag_id
+            where own.ticket_id = t.id
+        ),
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
-        'site_name', _supportchat.site_label(t.site_id),
+        'site_name', case
+            when t.site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null)
+                then (select name from public.sites where site_id = t.site_id)
+        end,
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
+        'mentioned', _supportchat.mentioned_json(s.session_id),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -6853,7 +7507,18 @@ as $$
     from waiting
 $$;
 
--- The same, and why the tickets that nobody has wait, for all desks at once.
+-- The counts of each view, as an agent sees them.
+create or replace function _supportchat.counts_for(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts - 'agents' || jsonb_build_object('mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::integer, 0))
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The counts, and why the tickets that nobody has wait, for all desks at once.
 create or replace function public.queue_counts()
 returns jsonb
 language sql
@@ -6866,91 +7531,88 @@ as $$
     from _supportchat.open_tickets_json() as counts
 $$;
 
--- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
--- answer, then the latest activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is
--- urgent; 'newest' the shortest; 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
-create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_view text, p_order text)
-returns numeric[]
-language sql
-stable
-set search_path = ''
-as $$
-    select case
-        when p_ticket.woke_at is not null then array[0, extract(epoch from p_ticket.woke_at)]
-        when p_ticket.awaiting_since is not null then array[
-            1,
-            case p_order when 'priority' then p_ticket.urgency when 'longest' then (p_ticket.urgency > 1)::integer else 0 end,
-            extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
-        ]
-        else array[
-            2,
-            case p_order when 'priority' then p_ticket.urgency else 0 end,
-            case p_view when 'unassigned' then 0 else -extract(epoch from p_ticket.updated_at) end
-        ]
-    end || p_ticket.number::numeric
-$$;
-
--- Of an earlier version, which had one order.
+-- Of earlier versions, which had one order, and called a function for the place of each ticket.
 drop function if exists _supportchat.tickets_in_view(uuid, text, integer);
+drop function if exists _supportchat.place_in_order(public.tickets, text, text);
 
--- The first tickets of a view of the queue, in an order. Of many tickets only those are looked at that can be among the first: the
--- beginning of each index that has them in the order of one of its parts.
+-- The first tickets of a view of the queue, in an order: first what has woken; then who waits for an answer, then the latest
+-- activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
+-- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way. Of many tickets only those are looked
+-- at that can be among the first: the beginning of each index that has them in the order of one of its parts.
 create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_order text, p_limit integer)
 returns uuid[]
 language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+    candidates uuid[];
 begin
-    if p_view = 'mine' then
-        return array(
-            select t.id from public.tickets t
-            where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
-            order by _supportchat.place_in_order(t, p_view, p_order)
-            limit p_limit
-        );
-    elsif p_view = 'snoozed' then
+    if p_view = 'snoozed' then
         return array(
             select id from public.tickets where snoozed_until is not null order by snoozed_until, number limit p_limit
         );
-    elsif p_view = 'unassigned' then
-        return array(
-            select (found.ticket).id
-            from (
-                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
-                union (
-                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
-                    order by urgency, awaiting_since, number limit p_limit
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
-                        and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
-                    order by awaiting_since, number limit p_limit
-                )
-                union (
-                    select id from public.tickets
-                    where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
-                    order by awaiting_since desc, number desc limit p_limit
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
-                    order by awaiting_since, number limit p_limit
-                )
-            ) as first (id)
-            -- One by one: the planner would rather read all that wait.
-            cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-            where (found.ticket).snoozed_until is null and (found.ticket).status = 'waiting'
-            order by _supportchat.place_in_order(found.ticket, p_view, p_order)
-            limit p_limit
+    elsif p_view = 'mine' then
+        candidates := array(
+            select id from public.tickets where status = 'open' and assigned_agent_id = p_agent_id and snoozed_until is null
         );
-    end if;
-    return array(
-        select (found.ticket).id
-        from (
+    elsif p_view = 'unassigned' then
+        candidates := array(
+            (
+                select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
+                order by woke_at, number limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
+                order by awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                order by awaiting_since desc, number desc limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is null and snoozed_until is null
+                order by awaiting_since, number limit p_limit
+            )
+        );
+    else
+        candidates := array(
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
-                select id from public.tickets where status <> 'closed' and urgency <> 3
-                order by urgency, awaiting_since, number limit p_limit
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
             )
             union (
                 select id from public.tickets
@@ -6964,13 +7626,46 @@ begin
                 order by awaiting_since desc, number desc limit p_limit
             )
             union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by updated_at desc, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
                 select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                    and (p_order <> 'priority' or urgency <= 3)
                 order by updated_at desc, number limit p_limit
             )
-        ) as first (id)
-        cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-        where (found.ticket).snoozed_until is null and (found.ticket).status <> 'closed'
-        order by _supportchat.place_in_order(found.ticket, p_view, p_order)
+        );
+    end if;
+    return array(
+        select t.id
+        from unnest(candidates) as candidate (id)
+        -- One by one: the planner would rather read all that wait.
+        cross join lateral (select * from public.tickets where id = candidate.id limit 1) as t
+        where t.snoozed_until is null and (t.status = 'waiting' or (t.status = 'open' and p_view <> 'unassigned'))
+        order by
+            t.woke_at,
+            t.woke_at is null and t.awaiting_since is null,
+            case
+                when t.woke_at is not null then 0
+                when p_order = 'priority' then t.urgency
+                when p_order = 'longest' and t.awaiting_since is not null then (t.urgency > 1)::integer
+                else 0
+            end,
+            case
+                when t.woke_at is not null then 0
+                when t.awaiting_since is not null then
+                    date_part('epoch', t.awaiting_since) * case p_order when 'newest' then -1 else 1 end
+                when p_view = 'unassigned' then 0
+                else -date_part('epoch', t.updated_at)
+            end,
+            t.number
         limit p_limit
     );
 end $$;
@@ -6998,8 +7693,9 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
--- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread, their
+-- drafts, which tickets have notes that mention them, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'; with
+-- 'mine' other tickets that mention them too), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -7008,12 +7704,14 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     with counted as materialized (
-        select _supportchat.open_tickets_json() as json
+        select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
+    ), mentioning as materialized (
+        select * from _supportchat.tickets_mentioning(p_agent_id)
     )
     select jsonb_build_object(
-        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'counts', json,
         'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -7026,11 +7724,31 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'unsent', _supportchat.unsent_of_agent(p_agent_id),
+        'mentions', (select coalesce(jsonb_agg(number), '[]') from mentioning),
+        'mentioned', case when p_view <> 'mine' then '[]' else _supportchat.queue_rows_json(array(
+            select id from mentioning
+            where status <> 'open' or snoozed_until is not null or assigned_agent_id is distinct from p_agent_id
+        )) end,
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
     )
     from counted cross join chosen
+$$;
+
+-- Where an agent goes on once a ticket is done: the counts of each view, and the first of their own tickets.
+create or replace function _supportchat.queue_ahead(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'counts', _supportchat.counts_for(id),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(id, 'mine', queue_order, 1))
+    )
+    from public.agents where id = p_agent_id
 $$;
 
 -- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
@@ -7050,7 +7768,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
+select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7141,9 +7859,11 @@ begin
             'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
             'woke_at', t.woke_at,
             'tags', _supportchat.tags_of_ticket(t.id),
+            'held_replies', _supportchat.held_of_agent(chat, p_agent_id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'framed_on', s.framed_on,
+                'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
@@ -7238,14 +7958,18 @@ begin
     );
 end $$;
 
--- Of an earlier version, which did not ask what the agent had seen.
+-- Of earlier versions, which did not ask what the agent had seen, and held no reply.
 drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb, integer);
 
 -- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
 -- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
+-- p_may_hold: the reply is held if the desk wants that, or (also with false) behind one of theirs that is held here; then the answer
+-- has no lines. p_acts is kept with it: see reply_and_act. p_held_at is for one that was held, the last line that there was when it
+-- was written: what the customer has written since goes on waiting for an answer.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_seen integer default null
+    p_seen integer default null, p_may_hold boolean default null, p_acts jsonb default '{}', p_held_at integer default null
 )
 returns jsonb
 language plpgsql
@@ -7256,12 +7980,17 @@ declare
     answer jsonb;
     line jsonb;
     unseen integer;
+    place integer;
+    waits_since timestamptz;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
+    if answer is null and p_may_hold is not null then
+        answer := _supportchat.repeated_held(ticket.session_id, p_client_message_id, p_message, p_image, p_agent_id);
+    end if;
     if answer is not null then
         return answer;
     end if;
@@ -7274,20 +8003,36 @@ begin
             raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
         end if;
     end if;
+    if p_may_hold is not null then
+        answer := _supportchat.hold_reply(
+            ticket, p_agent_id, p_client_message_id, p_message, p_image, p_acts, p_may_hold
+        );
+        if answer is not null then
+            return answer;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
+    place := (line ->> 'seq')::integer;
+    if p_held_at is not null then
+        select min(m.created_at) into waits_since from public.chat_messages m
+        where m.session_id = ticket.session_id and m.seq > p_held_at and m.sender = 'user';
+    end if;
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
-        awaiting_since = null,
+        awaiting_since = waits_since,
         woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
-    perform _supportchat.move_marks(
-        ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
-    );
+    if waits_since is null then
+        perform _supportchat.move_marks(ticket.session_id, place, place, p_agent_id);
+    end if;
+    if p_held_at is null then
+        perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
+    end if;
     return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
@@ -7305,6 +8050,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
@@ -7344,6 +8090,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     perform _supportchat.return_to_queue(
@@ -7380,7 +8127,7 @@ begin
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
--- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- changes nothing. Gives the ticket, and where the agent goes on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -7391,6 +8138,7 @@ declare
 begin
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
@@ -7399,13 +8147,17 @@ begin
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already, or when the customer has begun another chat since.
-create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+-- Of an earlier version, which gave it to nobody else.
+drop function if exists public.reopen_ticket(uuid, bigint);
+
+-- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
+-- customer who had no answer waits for one again. PT409 when somebody has it open already, or when the customer has begun another chat
+-- since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -7413,6 +8165,7 @@ as $$
 declare
     ticket public.tickets;
     newer bigint;
+    owner uuid := p_agent_id;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -7438,6 +8191,10 @@ begin
     if ticket.is_spam then
         perform _supportchat.unmark_spam(ticket, p_agent_id);
     end if;
+    if p_as_before then
+        select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
+        from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -7448,11 +8205,15 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
-    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    if owner is null then
+        perform _supportchat.drain_queue();
+    else
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
+select _supportchat.record_script('functions/tickets.sql', '8abb48d54a7b');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7466,12 +8227,13 @@ as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
         'agent', _supportchat.person_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
-        'note', p_row.note, 'created_at', p_row.created_at
+        'note', p_row.note, 'created_at', p_row.created_at,
+        'mentions', _supportchat.mentions_json(p_row.session_id, p_row.note_no)
     )
 $$;
 
--- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
--- then. A repeated client_message_id gives the first note again.
+-- Adds a private note, which agents see between the messages and a customer never receives, tells whom it mentions ("@Name"), and
+-- gives the ticket as it is then. A repeated client_message_id gives the first note again.
 create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
 returns jsonb
 language plpgsql
@@ -7496,6 +8258,9 @@ begin
         returning * into line;
         perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'note', p_note);
         perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
+        -- Who answers has read what was there.
+        perform _supportchat.end_mentions(p_agent_id, ticket.session_id, line.note_no);
+        perform _supportchat.mention_agents(line);
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
@@ -7529,13 +8294,13 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
+select _supportchat.record_script('functions/notes.sql', '10b2a485a9bf');
 
 -- snooze.sql: tickets that are out of sight for a while. Safe to run again.
 
 -- Puts a ticket out of sight: one's own, one that nobody has, or any with the right 'reassign'. It has no place in the line and takes
 -- none of its agent's, until p_until (null: no such time), the customer's next message, or wake_ticket. PT422 for a time that is
--- over or more than a year ahead. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- over or more than a year ahead. Gives the ticket, and where the agent goes on.
 create or replace function public.snooze_ticket(p_agent_id uuid, p_number bigint, p_until timestamptz default null)
 returns jsonb
 language plpgsql
@@ -7549,6 +8314,7 @@ begin
     if p_until <= now() or p_until > now() + interval '1 year' then
         raise sqlstate 'PT422' using message = 'snooze_out_of_range';
     end if;
+    perform _supportchat.send_held(p_agent_id, p_number);
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status = 'closed' then
         raise sqlstate 'PT409' using message = 'ticket_closed';
@@ -7559,7 +8325,7 @@ begin
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -7582,61 +8348,132 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', 'cc62fd70d10a');
+select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
 
--- The words of a text, as the index has them.
-create or replace function _supportchat.words_of(p_text text)
+-- Each word of a line begins with the number of its slice, 65,536 lines (line_id >> 16), and '/': one index then finds the newest
+-- lines first, in steps whose size is known. After the '/', '=' marks what a customer is called, '@' who of the agents has written.
+
+-- The words of a text, as the line of a number has them.
+create or replace function _supportchat.words_of(p_text text, p_line_id bigint, p_mark text default '')
+returns tsvector
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+    slice text := p_line_id >> 16;
+    folded text := _supportchat.folded(p_text);
+begin
+    return case when folded <> '' then slice || '/' || p_mark || replace(folded, ' ', ' ' || slice || '/' || p_mark) else '' end::tsvector;
+end $$;
+
+-- The word by which lines of an agent are found.
+create or replace function _supportchat.author_word(p_agent_id uuid)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select '@' || left(replace(p_agent_id::text, '-', ''), 16)
+$$;
+
+-- The same as part of a line's words: none for a line of a customer.
+create or replace function _supportchat.author_words(p_agent_id uuid, p_line_id bigint)
 returns tsvector
 language sql
 immutable
-strict
 set search_path = ''
 as $$
-    select _supportchat.folded(p_text)::tsvector
+    select coalesce((p_line_id >> 16) || '/' || _supportchat.author_word(p_agent_id), '')::tsvector
 $$;
 
--- What is searched for, by the beginnings of words; null for a text without any. Of many words the first 12 count.
-create or replace function _supportchat.query_of(p_text text)
+-- What is searched for, by the beginnings of words; '~' stands for the slice. Null for a text without any. Of many words the first 12
+-- count. A character of writing without spaces goes without saying if a pair ends with it.
+create or replace function _supportchat.terms_of(p_text text, p_mark text default '')
+returns text[]
+language sql
+immutable
+set search_path = ''
+as $$
+    with typed as materialized (
+        select word, min(place) as place, word ~ ('^[' || _supportchat.dense_writing() || ']{2}$') as is_pair
+        from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) with ordinality as every (word, place)
+        group by word
+    )
+    -- As folded cuts the words of a long text.
+    select array_agg('~/' || p_mark || left(word, 64) || case when is_pair then '' else ':*' end order by place)
+    from (
+        select * from typed where not exists (
+            select from typed as pair where pair.is_pair and char_length(typed.word) = 1 and right(pair.word, 1) = typed.word
+        )
+        order by place limit 12
+    ) as counted
+$$;
+
+-- What terms ask of the lines of a slice; of texts that stand in none, such as names of tags, where p_slice is null.
+create or replace function _supportchat.query_of(p_terms text[], p_slice bigint default null)
 returns tsquery
 language sql
 immutable
 set search_path = ''
 as $$
-    select string_agg(word || ':*', ' & ')::tsquery
-    from (
-        select word from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) as word limit 12
-    ) as counted
+    select replace(array_to_string(p_terms, ' & '), '~/', coalesce(p_slice || '/', ''))::tsquery
 $$;
 
--- What a customer can be found by: what they are called, and their phone, also as one number.
-create or replace function _supportchat.words_of_customer(p_session_id uuid)
+-- What a customer can be found by, in the line of a number: what they are called, and their phone, also as one number.
+create or replace function _supportchat.words_of_customer(p_session_id uuid, p_line_id bigint)
 returns tsvector
 language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.words_of(concat_ws(' ',
-        s.customer_name, s.customer_phone, regexp_replace(s.customer_phone, '[^0-9]+', '', 'g'), p.name, p.email, p.sub
-    ))
-    from public.user_sessions s
-    left join public.persons p on p.visitor_id = s.visitor_id
-    where s.session_id = p_session_id and s.erased_at is null
+    select _supportchat.words_of(called, p_line_id) || _supportchat.words_of(called, p_line_id, '=')
+    from (
+        select concat_ws(' ',
+            s.customer_name, s.customer_phone, regexp_replace(s.customer_phone, '[^0-9]+', '', 'g'), p.name, p.email, p.sub
+        )
+        from public.user_sessions s
+        left join public.persons p on p.visitor_id = s.visitor_id
+        where s.session_id = p_session_id and s.erased_at is null
+    ) as customer (called)
 $$;
 
--- Writes by what the customers of some conversations can be found.
-create or replace function _supportchat.index_customers(p_session_ids uuid[])
+-- Notes from when to when the lines of the slices are that have just been written, those from one number to another.
+create or replace function _supportchat.note_slices(p_first bigint, p_last bigint)
 returns void
 language sql
 set search_path = ''
 as $$
-    insert into public.search_lines as line (session_id, seq, words)
-    select own.id, 0, own.words
-    from (select id, _supportchat.words_of_customer(id) as words from unnest(p_session_ids) as id) as own
-    where own.words is not null
-        and not exists (select from public.search_lines l where l.session_id = own.id and l.seq = 0 and l.note_no = 0 and l.words = own.words)
+    insert into public.search_slices as slice (slice, first_at, last_at)
+    select line_id >> 16, min(created_at), max(created_at) from public.search_lines where line_id between p_first and p_last
+    group by line_id >> 16
+    on conflict (slice) do update set
+        first_at = least(slice.first_at, excluded.first_at), last_at = greatest(slice.last_at, excluded.last_at)
+    where slice.first_at > excluded.first_at or slice.last_at < excluded.last_at
+$$;
+
+-- Writes by what the customers of some conversations can be found: where they have a line, there, else after p_last.
+create or replace function _supportchat.index_customers(p_session_ids uuid[], p_last bigint)
+returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.search_lines as line (line_id, session_id, seq, words, created_at)
+    select own.line_id, own.id, 0, own.words, own.created_at
+    from (
+        select
+            place.line_id, s.session_id as id, s.created_at, l.words as former,
+            _supportchat.words_of_customer(s.session_id, place.line_id) as words
+        from unnest(p_session_ids) with ordinality as asked (id, turn)
+        join public.user_sessions s on s.session_id = asked.id
+        left join public.search_lines l on l.session_id = asked.id and l.seq = 0 and l.note_no = 0
+        cross join lateral (select coalesce(l.line_id, p_last + turn) as line_id) as place
+        offset 0
+    ) as own
+    where own.words is not null and own.words is distinct from own.former
     on conflict (session_id, seq, note_no) do update set words = excluded.words
 $$;
 
@@ -7655,6 +8492,7 @@ declare
     running xid8[] := array(select pg_catalog.pg_snapshot_xip(seen));
     gained public.events[];
     last_one public.events;
+    last_line bigint := greatest((select max(line_id) from public.search_lines), 0);
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
@@ -7681,23 +8519,31 @@ begin
         ) as together (event)
         order by (event).transaction, (event).id limit p_limit
     );
-    insert into public.search_lines (session_id, seq, words)
-    select m.session_id, m.seq, _supportchat.words_of(m.message)
-    from unnest(gained) as g
+    -- Each line gets the number of its event, counted on.
+    insert into public.search_lines (line_id, session_id, seq, words, created_at)
+    select
+        last_line + g.ordinality, m.session_id, m.seq,
+        _supportchat.words_of(m.message, last_line + g.ordinality)
+        || _supportchat.author_words(m.sender_agent_id, last_line + g.ordinality),
+        m.created_at
+    from unnest(gained) with ordinality as g
     join public.chat_messages m on m.session_id = g.session_id and m.seq = (g.detail ->> 'seq')::integer
     where g.kind = 'message.posted' and m.sender <> 'system' and m.message <> ''
-    order by g.id
     on conflict (session_id, seq, note_no) do nothing;
-    insert into public.search_lines (session_id, seq, note_no, words)
-    select n.session_id, n.after_seq, n.note_no, _supportchat.words_of(n.note)
-    from unnest(gained) as g
+    insert into public.search_lines (line_id, session_id, seq, note_no, words, created_at)
+    select
+        last_line + g.ordinality, n.session_id, n.after_seq, n.note_no,
+        _supportchat.words_of(n.note, last_line + g.ordinality) || _supportchat.author_words(n.agent_id, last_line + g.ordinality),
+        n.created_at
+    from unnest(gained) with ordinality as g
     join public.ticket_notes n on n.session_id = g.session_id and n.note_no = (g.detail ->> 'note_no')::integer
     where g.kind = 'ticket.noted'
-    order by g.id
     on conflict (session_id, seq, note_no) do nothing;
-    perform _supportchat.index_customers(array(
-        select distinct g.session_id from unnest(gained) as g where g.kind not in ('message.posted', 'ticket.noted')
-    ));
+    perform _supportchat.index_customers(
+        array(select distinct g.session_id from unnest(gained) as g where g.kind not in ('message.posted', 'ticket.noted')),
+        last_line + cardinality(gained)
+    );
+    perform _supportchat.note_slices(last_line + 1, last_line + 2 * cardinality(gained));
     if cardinality(gained) < p_limit then
         update public.search_state set cursor = current::text, last_event = 0, read_at = now()
         where only_row and (cursor <> current::text or read_at < now() - interval '1 hour');
@@ -7721,26 +8567,30 @@ set search_path = ''
 as $$
 declare
     place bigint := (select next_ticket from public.search_state);
-    line bigint := (select next_line from public.search_state);
+    first_line bigint := (select next_line from public.search_state);
+    line bigint := first_line;
     written integer := 0;
     added integer;
     is_long boolean;
     ticket record;
 begin
     for ticket in
-        select t.number, t.session_id from public.tickets t
+        select t.number, t.session_id, s.created_at from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
         where t.number < place and s.erased_at is null
         order by t.number desc limit p_limit
     loop
-        insert into public.search_lines (line_id, session_id, seq, note_no, words) overriding system value
-        select line - place_of_line, ticket.session_id, seq, note_no, _supportchat.words_of(text)
+        insert into public.search_lines (line_id, session_id, seq, note_no, words, created_at)
+        select
+            line - place_of_line, ticket.session_id, seq, note_no,
+            _supportchat.words_of(text, line - place_of_line) || _supportchat.author_words(agent_id, line - place_of_line), created_at
         from (
             select own.*, row_number() over (order by own.seq desc, own.note_no desc) as place_of_line
             from (
                 -- Each in the order of an index, and no further.
                 (
-                    select m.seq, 0 as note_no, m.message as text from public.chat_messages m
+                    select m.seq, 0 as note_no, m.message as text, m.sender_agent_id as agent_id, m.created_at
+                    from public.chat_messages m
                     where m.session_id = ticket.session_id and m.sender <> 'system' and m.message <> ''
                         and not exists (
                             select from public.search_lines l
@@ -7750,7 +8600,7 @@ begin
                 )
                 union all
                 (
-                    select n.after_seq, n.note_no, n.note from public.ticket_notes n
+                    select n.after_seq, n.note_no, n.note, n.agent_id, n.created_at from public.ticket_notes n
                     where n.session_id = ticket.session_id and not exists (
                         select from public.search_lines l
                         where l.session_id = ticket.session_id and l.seq = n.after_seq and l.note_no = n.note_no
@@ -7764,9 +8614,9 @@ begin
         get diagnostics added = row_count;
         -- A long conversation goes on with the next step.
         is_long := added = p_limit;
-        insert into public.search_lines (line_id, session_id, seq, words) overriding system value
-        select line - added - 1, ticket.session_id, 0, words
-        from _supportchat.words_of_customer(ticket.session_id) as words
+        insert into public.search_lines (line_id, session_id, seq, words, created_at)
+        select line - added - 1, ticket.session_id, 0, words, ticket.created_at
+        from _supportchat.words_of_customer(ticket.session_id, line - added - 1) as words
         where words is not null
         on conflict (session_id, seq, note_no) do nothing;
         line := line - added - 1;
@@ -7774,6 +8624,7 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
+    perform _supportchat.note_slices(line, first_line);
     update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
     where only_row;
     return written;
@@ -7807,114 +8658,234 @@ end $$;
 -- The tags whose names begin with the words of a text, each.
 create or replace function _supportchat.tags_named(p_text text)
 returns bigint[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select array(
-        select tag_id from public.desk_tags where folded::tsvector @@ _supportchat.query_of(p_text)
-    )
-$$;
-
--- Whether a ticket is what a search asks for: it has a tag of each of the lists in p_tags, and is all that p_states say.
-create or replace function _supportchat.ticket_fits(p_ticket public.tickets, p_agent_id uuid, p_tags jsonb, p_states text[])
-returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-    select p_ticket.erased_at is null
-        and not exists (
-            select from jsonb_array_elements(p_tags) as named
-            where not exists (
-                select from public.ticket_tags own
-                where own.ticket_id = p_ticket.id and named @> to_jsonb(own.tag_id)
-            )
-        )
-        and not exists (
-            select from unnest(p_states) as state
-            where not case state
-                when 'open' then p_ticket.status <> 'closed'
-                when 'closed' then p_ticket.status = 'closed'
-                when 'unassigned' then p_ticket.status = 'waiting'
-                when 'mine' then p_ticket.status = 'open' and p_ticket.assigned_agent_id = p_agent_id
-                when 'snoozed' then p_ticket.snoozed_until is not null
-                when 'waiting' then p_ticket.status <> 'closed' and p_ticket.awaiting_since is not null
-                when 'spam' then p_ticket.is_spam
-                when 'urgent' then p_ticket.urgency = 1 and p_ticket.status <> 'closed'
-                when 'high' then p_ticket.urgency = 2 and p_ticket.status <> 'closed'
-                when 'low' then p_ticket.urgency = 4 and p_ticket.status <> 'closed'
-                else false
-            end
-        )
-$$;
-
--- About how many rows a query of the index gives, as the planner estimates it.
-create or replace function _supportchat.estimated_lines(p_query tsquery)
-returns bigint
-language plpgsql
-set search_path = ''
-as $$
 declare
-    plan json;
+    query tsquery := _supportchat.query_of(_supportchat.terms_of(p_text));
 begin
-    execute format('explain (format json) select from public.search_lines where words @@ %L::tsquery', p_query) into plan;
-    return (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric::bigint;
+    return array(select tag_id from public.desk_tags where query is not null and folded::tsvector @@ query);
 end $$;
 
--- The newest lines in which words stand, p_enough of them: of all where the words are rare, else of the newest 200,000. is_complete
--- says whether there is no other one.
-create or replace function _supportchat.lines_with(p_query tsquery, p_enough integer, out lines bigint[], out is_complete boolean)
-returns record
-language plpgsql
-set search_path = ''
-as $$
-declare
-    many constant integer := 20000;
-    newest constant integer := 200000;
-begin
-    if _supportchat.estimated_lines(p_query) <= many then
-        with every as materialized (select line_id from public.search_lines where words @@ p_query limit 2 * many)
-        select array(select line_id from every order by line_id desc limit p_enough), count(*) < least(p_enough, 2 * many)
-        into lines, is_complete from every;
-    else
-        lines := array(
-            select line_id from (
-                select line_id, words from public.search_lines order by line_id desc limit newest
-            ) as latest
-            where words @@ p_query limit p_enough
-        );
-        is_complete := cardinality(lines) < p_enough
-            and not exists (select from public.search_lines order by line_id desc offset newest limit 1);
-    end if;
-end $$;
-
--- The tickets that a search without words looks at: by what is most special about them; of all others the newest 20,000.
-create or replace function _supportchat.tickets_to_look_at(p_tags jsonb, p_states text[])
+-- Those of some tickets that are what a search asks for, in their order: with a tag of each list in p_tags (such as '{1, 2}'),
+-- and all that p_states say.
+create or replace function _supportchat.tickets_that_fit(p_ids uuid[], p_agent_id uuid, p_tags text[], p_states text[])
 returns uuid[]
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-    most constant integer := 20000;
+    left_over uuid[] := p_ids;
+    named text;
+    ids bigint[];
 begin
-    if jsonb_array_length(p_tags) > 0 then
-        return array(
-            select ticket_id from public.ticket_tags
-            where tag_id = any (array(select id::bigint from jsonb_array_elements_text(p_tags -> 0) as id)) limit most
+    foreach named in array p_tags loop
+        ids := named;
+        left_over := array(
+            select asked.id
+            from unnest(left_over) with ordinality as asked (id, place)
+            cross join lateral (
+                select from public.ticket_tags own where own.ticket_id = asked.id and own.tag_id = any (ids) limit 1
+            ) as tag
+            order by asked.place
         );
-    elsif 'snoozed' = any (p_states) then
-        return array(select id from public.tickets where snoozed_until is not null limit most);
-    elsif p_states && array['open', 'unassigned', 'mine', 'waiting', 'urgent', 'high', 'low'] then
-        return array(
-            (select id from public.tickets where status = 'waiting' limit most)
-            union all
-            (select id from public.tickets where status = 'open' limit most)
-        );
-    end if;
-    return array(select id from public.tickets order by number desc limit most);
+    end loop;
+    return array(
+        select t.id
+        from unnest(left_over) with ordinality as asked (id, place)
+        cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
+        where t.session_id is not null and t.erased_at is null
+            and p_states <@ array[
+                case when t.status = 'closed' then 'closed' else 'open' end,
+                case when t.status = 'waiting' then 'unassigned' end,
+                case when t.status = 'open' and t.assigned_agent_id = p_agent_id then 'mine' end,
+                case when t.snoozed_until is not null then 'snoozed' end,
+                case when t.status <> 'closed' and t.awaiting_since is not null then 'waiting' end,
+                case when t.is_spam then 'spam' end,
+                case when t.status <> 'closed' then (array['urgent', 'high', null, 'low'])[t.urgency] end
+            ]
+        order by asked.place
+    );
 end $$;
+
+-- The tickets of a tag, or of a state, that are asked for, if there are no more than p_most of one of them; null if there are more.
+-- Without sequential scans: the planner would read the table from its beginning, because few are asked for.
+create or replace function _supportchat.few_tickets(p_agent_id uuid, p_tags text[], p_states text[], p_most integer)
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+set enable_seqscan = off
+as $$
+declare
+    ids uuid[];
+    asked text;
+begin
+    foreach asked in array p_tags loop
+        ids := array(select ticket_id from public.ticket_tags where tag_id = any (asked::bigint[]) limit p_most + 1);
+        if cardinality(ids) <= p_most then
+            return array(select distinct id from unnest(ids) as id);
+        end if;
+    end loop;
+    foreach asked in array p_states loop
+        ids := case asked
+            when 'snoozed' then array(select id from public.tickets where snoozed_until is not null limit p_most + 1)
+            when 'spam' then array(select id from public.tickets where is_spam limit p_most + 1)
+            when 'mine' then array(
+                select id from public.tickets where status = 'open' and assigned_agent_id = p_agent_id limit p_most + 1
+            )
+            when 'unassigned' then array(select id from public.tickets where status = 'waiting' limit p_most + 1)
+            when 'waiting' then array(
+                select id from public.tickets where status <> 'closed' and awaiting_since is not null limit p_most + 1
+            )
+            when 'open' then array(
+                (select id from public.tickets where status <> 'closed' and awaiting_since is not null limit p_most + 1)
+                union all
+                (select id from public.tickets where status <> 'closed' and awaiting_since is null limit p_most + 1)
+            )
+            when 'closed' then null
+            else array(
+                select id from public.tickets
+                where status <> 'closed' and urgency <> 3 and urgency = array_position(array['urgent', 'high', '', 'low'], asked)
+                limit p_most + 1
+            )
+        end;
+        if cardinality(ids) <= p_most then
+            return ids;
+        end if;
+    end loop;
+    return null;
+end $$;
+
+-- How common each of the terms is in some slices: the share of their first lines, 512 altogether, that have it. Without statistics, too,
+-- these lines are read in order of an index, and no others.
+create or replace function _supportchat.shares_of(p_terms text[], p_slices bigint[])
+returns real[]
+language sql
+stable
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+    with looked_at as materialized (
+        select slice, l.words
+        from unnest(p_slices) as slice
+        cross join lateral (
+            select words from public.search_lines where line_id >= slice << 16 and line_id < (slice + 1) << 16
+            order by line_id limit 512 / cardinality(p_slices)
+        ) as l
+    ), asked as materialized (
+        select slice, place, replace(term, '~', slice::text)::tsquery as query
+        from unnest(p_slices) as slice cross join unnest(p_terms) with ordinality as every (term, place)
+    ), shares as (
+        select a.place, count(*) filter (where l.words @@ a.query)::real / count(*) as share
+        from looked_at l join asked a on a.slice = l.slice
+        group by a.place
+    )
+    select array(
+        select coalesce(s.share, 0) from generate_subscripts(p_terms, 1) as turn (place)
+        left join shares s on s.place = turn.place order by turn.place
+    )
+$$;
+
+-- The newest lines that have all terms, p_enough of them, written in a span of time. It goes through the slices from the newest to
+-- the oldest, so words that are common are found in the first ones, and those that are rare are looked up in all of them. Of common words
+-- that seldom stand in one line it stops once it has read about so many entries of the index as p_work slices have lines. A
+-- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
+-- back all lines were found otherwise.
+create or replace function _supportchat.newest_lines(
+    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 8,
+    out lines bigint[], out is_complete boolean, out back_to timestamptz
+)
+returns record
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+as $$
+declare
+    slices bigint[] := array(
+        select slice from public.search_slices
+        where first_at < coalesce(p_before, 'infinity') and last_at >= coalesce(p_after, '-infinity') order by slice desc
+    );
+    step bigint[] := slices[:1];
+    seen integer := 0;
+    left_over real := p_work;
+    shares real[];
+    rarest real;
+    rare text[] := p_terms;
+    others text[];
+    work real;
+begin
+    lines := '{}';
+    while cardinality(step) > 0 and cardinality(lines) < p_enough and left_over > 0 loop
+        if cardinality(p_terms) > 1 then
+            shares := _supportchat.shares_of(p_terms, step);
+            -- To read one row costs as much as to read ten entries of the index.
+            rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
+            rare := array(
+                select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest order by share limit 4
+            );
+            others := nullif(array(select unnest(p_terms) except select unnest(rare)), '{}');
+            work := (
+                select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare)
+            ) + case when others is null then 0 else 10 * rarest end;
+            step := step[:greatest(1, floor(left_over / greatest(work, 0.001)))::integer];
+            left_over := left_over - cardinality(step) * work;
+        end if;
+        -- In two parts: to give few lines in order, the planner would go through all of them.
+        lines := lines || (
+            with asked as materialized (
+                select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
+                from unnest(step) as slice
+            ), every as materialized (
+                select l.line_id from asked cross join public.search_lines l
+                where l.words @@ asked.rare and (asked.others is null or l.words @@ asked.others)
+                    and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after)
+            )
+            select array(select line_id from every order by line_id desc limit p_enough - cardinality(lines))
+        );
+        seen := seen + cardinality(step);
+        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 8 end)];
+    end loop;
+    is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
+    if cardinality(lines) >= p_enough then
+        back_to := (select created_at from public.search_lines where line_id = lines[p_enough]);
+    elsif not is_complete then
+        back_to := (select max(last_at) from public.search_slices where slice < slices[seen]);
+    end if;
+end $$;
+
+-- The same, of the lines of some conversations, each of which is looked at.
+create or replace function _supportchat.lines_within(
+    p_session_ids uuid[], p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null,
+    out lines bigint[], out is_complete boolean
+)
+returns record
+language sql
+stable
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+    with looked_at as materialized (
+        select l.line_id, l.line_id >> 16 as slice, l.words, l.created_at
+        from unnest(p_session_ids) as own (id)
+        cross join lateral (
+            select * from public.search_lines where session_id = own.id order by seq desc, note_no desc limit 20000
+        ) as l
+        limit 20000
+    ), asked as materialized (
+        select slice, _supportchat.query_of(p_terms, slice) as query from (select distinct slice from looked_at) as every
+    ), having_all as (
+        select l.line_id from looked_at l join asked a on a.slice = l.slice
+        where l.words @@ a.query and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after)
+        order by l.line_id desc limit p_enough
+    )
+    select array(select line_id from having_all order by line_id desc),
+        (select count(*) from looked_at) < 20000 and (select count(*) from having_all) < p_enough
+$$;
 
 -- What a line says, for whoever has searched for it: by whom, when and what. Of the line of a customer nothing.
 create or replace function _supportchat.hit_json(p_session_id uuid, p_seq integer, p_note_no integer)
@@ -7936,10 +8907,130 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
+-- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 6,000 are looked at, at most. is_complete says
+-- whether there is no other one.
+create or replace function _supportchat.newest_tickets(
+    p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    out ids uuid[], out is_complete boolean
+)
+returns record
+language plpgsql
+stable
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+    place timestamptz := coalesce(p_before, 'infinity');
+    place_no bigint := 0;
+    step uuid[];
+begin
+    ids := '{}';
+    for turn in 1..12 loop
+        step := array(
+            select id from public.tickets
+            where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
+            order by created_at desc, number desc limit 500
+        );
+        ids := ids || _supportchat.tickets_that_fit(step, p_agent_id, p_tags, p_states);
+        is_complete := cardinality(step) < 500 and cardinality(ids) < p_enough;
+        exit when cardinality(step) < 500 or cardinality(ids) >= p_enough;
+        select created_at, number into place, place_no from public.tickets where id = step[500];
+    end loop;
+    ids := ids[:p_enough];
+end $$;
+
+-- The newest tickets that are what a search asks for, p_enough of them. Where one of what is asked for is rare, all of those are looked
+-- at; of somebody's the newest 1,000.
+create or replace function _supportchat.tickets_found(
+    p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    p_few uuid[], p_authors uuid[] default null, p_customers uuid[] default null, out ids uuid[], out is_complete boolean
+)
+returns record
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    most constant integer := 1000;
+    of_agents uuid[];
+begin
+    if p_few is null and p_authors is null then
+        select * into ids, is_complete
+        from _supportchat.newest_tickets(p_agent_id, p_tags, p_states, p_before, p_after, p_enough);
+        return;
+    end if;
+    is_complete := true;
+    ids := p_few;
+    if ids is null then
+        of_agents := array(
+            select t.id from unnest(p_authors) as agent_id
+            cross join lateral (
+                select id, assigned_at from public.tickets where assigned_agent_id = agent_id order by assigned_at desc limit most
+            ) as t
+            order by t.assigned_at desc limit most
+        );
+        is_complete := cardinality(of_agents) < most;
+        ids := of_agents || array(
+            select t.id from unnest(p_customers) as session (id) join public.tickets t on t.session_id = session.id
+        );
+    end if;
+    ids := _supportchat.tickets_that_fit(ids, p_agent_id, p_tags, p_states);
+    ids := array(
+        select t.id from (select distinct id from unnest(ids) as id) as fitting join public.tickets t on t.id = fitting.id
+        where t.created_at < coalesce(p_before, 'infinity') and t.created_at >= coalesce(p_after, '-infinity')
+            and (p_authors is null or t.assigned_agent_id = any (p_authors) or t.session_id = any (p_customers))
+        order by t.created_at desc, t.number desc limit p_enough
+    );
+    is_complete := is_complete and cardinality(ids) < p_enough;
+end $$;
+
+-- The newest lines with all terms, p_enough of them: of some conversations (p_sessions), or of all; by some agents and by
+-- some customers (p_customers, by their conversations), or by anybody.
+create or replace function _supportchat.lines_found(
+    p_terms text[], p_sessions uuid[], p_authors uuid[], p_customers uuid[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    out lines bigint[], out is_complete boolean, out back_to timestamptz
+)
+returns record
+language plpgsql
+set search_path = ''
+as $$
+declare
+    by_agents text[];
+    more record;
+    own uuid[];
+begin
+    if p_authors is null then
+        by_agents := p_terms;
+    elsif cardinality(p_authors) > 0 then
+        by_agents := p_terms || (
+            select '(' || string_agg('~/' || _supportchat.author_word(id), ' | ') || ')' from unnest(p_authors) as id
+        );
+    end if;
+    if by_agents is null then
+        lines := '{}';
+        is_complete := true;
+    elsif p_sessions is null then
+        select * into lines, is_complete, back_to from _supportchat.newest_lines(by_agents, p_enough, p_before, p_after);
+    else
+        select * into lines, is_complete from _supportchat.lines_within(p_sessions, by_agents, p_enough, p_before, p_after);
+    end if;
+    if cardinality(p_customers) > 0 then
+        own := case when p_sessions is null then p_customers else array(
+            select unnest(p_customers) intersect select unnest(p_sessions)
+        ) end;
+        -- No agent's, and not the line that says who the customer is.
+        select * into more from _supportchat.lines_within(own, p_terms || '{!~/@:*, !~/=:*}'::text[], p_enough, p_before, p_after);
+        lines := array(select line_id from unnest(lines || more.lines) as line_id order by line_id desc limit p_enough);
+        is_complete := is_complete and more.is_complete;
+    end if;
+end $$;
+
 -- The tickets that agents look for: by words of a message, of a note, of a tag, of who the customer is, or by the number, the
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
--- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see ticket_fits; p_before and p_after are
--- moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all.
+-- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
+-- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
+-- lines are looked for, at most, and among 2,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -7950,75 +9041,96 @@ set search_path = ''
 as $$
 declare
     most constant integer := 200;
-    query tsquery := _supportchat.query_of(p_words);
-    author_query tsquery := case when p_author <> 'me' then _supportchat.query_of(p_author) end;
-    authors uuid[] := '{}';
-    tags jsonb := (select coalesce(jsonb_agg(to_jsonb(_supportchat.tags_named(name))), '[]') from unnest(p_tags[:5]) as name);
-    is_plain boolean := p_author is null and cardinality(p_tags) = 0 and cardinality(p_states) = 0 and p_before is null and p_after is null;
+    few constant integer := 1000;
+    terms text[] := _supportchat.terms_of(p_words);
+    authors uuid[];
+    customers uuid[];
+    tags text[] := array(select _supportchat.tags_named(name)::text from unnest(p_tags[:5]) as name);
+    tags_of_words bigint[];
+    few_tickets uuid[];
+    sessions uuid[];
+    candidates integer := most + 1;
     got record;
-    looked_at uuid[];
-    hits jsonb;
+    hits jsonb := '[]';
     shown uuid[];
     is_complete boolean := true;
+    back_to timestamptz;
     state public.search_state;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     -- What was written a moment ago.
     select * into state from public.search_state for update skip locked;
     if state.only_row then
-        perform _supportchat.index_new_lines(state, 300);
+        perform _supportchat.index_new_lines(state, 100);
         if state.cursor is null then
-            perform _supportchat.index_older_lines(300);
+            perform _supportchat.index_older_lines(100);
         end if;
     end if;
     if p_author = 'me' then
         authors := array[p_agent_id];
+        customers := '{}';
     elsif p_author is not null then
-        authors := array(select id from public.agents where _supportchat.words_of(name) @@ author_query);
+        authors := array(
+            select id from public.agents
+            where _supportchat.folded(name)::tsvector @@ _supportchat.query_of(_supportchat.terms_of(p_author)) limit 10
+        );
+        select * into got from _supportchat.newest_lines(_supportchat.terms_of(p_author, '='), few);
+        customers := array(
+            select l.session_id from unnest(got.lines) as asked (line_id)
+            cross join lateral (select session_id from public.search_lines where line_id = asked.line_id limit 1) as l
+        );
+        is_complete := got.is_complete and cardinality(authors) < 10;
     end if;
-    if query is not null then
-        select * into got from _supportchat.lines_with(query, case when is_plain then most + 1 else 20000 end);
-        is_complete := got.is_complete;
+    if cardinality(tags) > 0 or cardinality(p_states) > 0 then
+        few_tickets := _supportchat.few_tickets(p_agent_id, tags, p_states, few);
+    end if;
+    if terms is null then
+        select * into got from _supportchat.tickets_found(
+            p_agent_id, tags, p_states, p_before, p_after, p_limit + 1, few_tickets, authors, customers
+        );
+        shown := got.ids;
+    else
+        -- By the number and by a tag only as a whole.
+        if p_author is null then
+            tags_of_words := _supportchat.tags_named(p_words);
+            shown := _supportchat.tickets_that_fit(array(
+                select id from public.tickets
+                where p_words ~ '^\s*#?[0-9]{1,15}\s*$' and number = substring(p_words from '[0-9]{1,15}')::bigint
+            ), p_agent_id, tags, p_states);
+        end if;
+        if cardinality(tags_of_words) > 0 then
+            select * into got from _supportchat.tickets_found(
+                p_agent_id, tags || tags_of_words::text, p_states, p_before, p_after, p_limit + 1,
+                coalesce(few_tickets, _supportchat.few_tickets(p_agent_id, array[tags_of_words::text], '{}', few))
+            );
+            shown := shown || got.ids;
+            is_complete := is_complete and got.is_complete;
+        end if;
+        if few_tickets is not null then
+            sessions := array(
+                select session_id from public.tickets
+                where id = any (_supportchat.tickets_that_fit(few_tickets, p_agent_id, tags, p_states))
+            );
+        elsif cardinality(tags) > 0 or cardinality(p_states) > 0 then
+            candidates := 2000;
+        end if;
+        select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
+        back_to := got.back_to;
+        with found as materialized (
+            select l.line_id, l.session_id, l.seq, l.note_no, t.id as ticket_id
+            -- One by one: the planner would rather read a table of some thousand rows as a whole.
+            from unnest(got.lines) as asked (line_id)
+            cross join lateral (select * from public.search_lines where line_id = asked.line_id limit 1) as l
+            cross join lateral (
+                select id from public.tickets where session_id = l.session_id order by status = 'closed', number desc limit 1
+            ) as t
+        ), fitting as materialized (
+            select unnest(_supportchat.tickets_that_fit(array(select distinct ticket_id from found), p_agent_id, tags, p_states)) as id
+        )
         select coalesce(jsonb_agg(to_jsonb(hit) order by hit.line_id desc), '[]') into hits
         from (
-            select l.line_id, l.session_id, l.seq, l.note_no, t.id as ticket_id
-            from unnest(got.lines) as asked (line_id)
-            join public.search_lines l on l.line_id = asked.line_id
-            cross join lateral (
-                select * from public.tickets where session_id = l.session_id order by status = 'closed', number desc limit 1
-            ) as t
-            left join public.chat_messages m on not is_plain and l.note_no = 0 and m.session_id = l.session_id and m.seq = l.seq
-            left join public.ticket_notes n on not is_plain and l.note_no > 0 and n.session_id = l.session_id and n.note_no = l.note_no
-            where is_plain or (
-                _supportchat.ticket_fits(t::public.tickets, p_agent_id, tags, p_states)
-                and coalesce(m.created_at, n.created_at, t.created_at) < coalesce(p_before, 'infinity')
-                and coalesce(m.created_at, n.created_at, t.created_at) >= coalesce(p_after, '-infinity')
-                and (
-                    p_author is null
-                    or coalesce(m.sender_agent_id, n.agent_id) = any (authors)
-                    or (m.sender = 'user' and exists (
-                        select from public.search_lines c
-                        where c.session_id = l.session_id and c.seq = 0 and c.note_no = 0 and c.words @@ author_query
-                    ))
-                )
-            )
-            order by l.line_id desc limit most + 1
+            select found.* from found join fitting on fitting.id = found.ticket_id order by line_id desc limit most + 1
         ) as hit;
-        -- By the number and by a tag only as a whole.
-        shown := array(
-            select t.id from public.tickets t
-            where p_words ~ '^\s*#?[0-9]{1,15}\s*$' and t.number = substring(p_words from '[0-9]{1,15}')::bigint
-                and p_author is null and t.session_id is not null and _supportchat.ticket_fits(t, p_agent_id, tags, p_states)
-        ) || array(
-            select t.id from (
-                select distinct own.ticket_id from public.ticket_tags own
-                where own.tag_id = any (_supportchat.tags_named(p_words)) limit 1000
-            ) as tagged
-            join public.tickets t on t.id = tagged.ticket_id
-            where p_author is null and _supportchat.ticket_fits(t, p_agent_id, tags, p_states)
-                and t.created_at < coalesce(p_before, 'infinity') and t.created_at >= coalesce(p_after, '-infinity')
-            order by t.number desc limit p_limit + 1
-        );
         shown := array(
             select ticket_id from (
                 select id as ticket_id, place from unnest(shown) with ordinality as first (id, place)
@@ -8029,45 +9141,32 @@ begin
             group by ticket_id order by min(place)
         );
         is_complete := is_complete and jsonb_array_length(hits) <= most;
-    else
-        looked_at := _supportchat.tickets_to_look_at(tags, p_states);
-        shown := array(
-            select t.id from public.tickets t
-            where t.id = any (looked_at) and t.session_id is not null and _supportchat.ticket_fits(t, p_agent_id, tags, p_states)
-                and t.created_at < coalesce(p_before, 'infinity') and t.created_at >= coalesce(p_after, '-infinity')
-                and (p_author is null or t.assigned_agent_id = any (authors) or exists (
-                    select from public.search_lines c
-                    where c.session_id = t.session_id and c.seq = 0 and c.note_no = 0 and c.words @@ author_query
-                ))
-            order by t.number desc limit p_limit + 1
-        );
-        is_complete := cardinality(looked_at) < 20000;
-        hits := '[]';
     end if;
+    is_complete := is_complete and got.is_complete;
     return jsonb_build_object(
         'rows', _supportchat.queue_rows_json(shown[:p_limit]),
         'hits', (
             select coalesce(jsonb_object_agg(number, lines), '{}')
             from (
-                select t.number, jsonb_agg(
-                    _supportchat.hit_json((hit ->> 'session_id')::uuid, (hit ->> 'seq')::integer, (hit ->> 'note_no')::integer)
-                    order by turn
-                ) filter (where hit ->> 'seq' <> '0' or hit ->> 'note_no' <> '0') as lines
+                select t.number, jsonb_agg(line order by turn) as lines
                 from (
                     select hit, row_number() over (partition by hit ->> 'ticket_id' order by place) as turn
                     from jsonb_array_elements(hits) with ordinality as one (hit, place)
                 ) as numbered
                 join public.tickets t on t.id = (hit ->> 'ticket_id')::uuid
-                where turn <= 3 and t.id = any (shown[:p_limit])
+                cross join lateral _supportchat.hit_json(
+                    (hit ->> 'session_id')::uuid, (hit ->> 'seq')::integer, (hit ->> 'note_no')::integer
+                ) as line
+                where turn <= 3 and t.id = any (shown[:p_limit]) and line is not null
                 group by t.number
             ) as grouped
-            where lines is not null
         ),
-        'is_complete', is_complete and cardinality(shown) <= p_limit
+        'is_complete', is_complete and cardinality(shown) <= p_limit,
+        'back_to', back_to
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '703bc8965be1');
+select _supportchat.record_script('functions/search.sql', '6fa477ed24dd');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -8171,7 +9270,8 @@ select _supportchat.record_script('functions/views.sql', '2795cf1e9898');
 -- bulk.sql: what agents do with many tickets at once. Safe to run again.
 
 -- Does the same with many tickets, 50 at most, each as by itself: 'close', 'tag' (p_value is the name of the tag), 'assign' (the
--- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, and why the others were not.
+-- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, why the others were not, and which
+-- have another version by that, for undo_tickets.
 create or replace function public.change_tickets(p_agent_id uuid, p_numbers bigint[], p_act text, p_value text default null)
 returns jsonb
 language plpgsql
@@ -8181,6 +9281,8 @@ declare
     one bigint;
     done bigint[] := '{}';
     refused jsonb := '[]';
+    changes jsonb := '[]';
+    before integer;
     code text;
     about text;
 begin
@@ -8192,6 +9294,8 @@ begin
     perform _supportchat.lock_assignment();
     foreach one in array p_numbers loop
         begin
+            perform _supportchat.send_held(p_agent_id, one) where p_act in ('close', 'assign', 'snooze');
+            before := (select version from public.tickets where number = one);
             case p_act
                 when 'close' then perform public.close_ticket(p_agent_id, one);
                 when 'tag' then perform public.tag_ticket(p_agent_id, one, array[p_value]);
@@ -8202,6 +9306,10 @@ begin
                 else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
             end case;
             done := done || one;
+            changes := changes || coalesce((
+                select jsonb_agg(jsonb_build_object('number', number, 'version', version)) from public.tickets
+                where number = one and version > before
+            ), '[]');
         exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
             -- What else is wrong with the act is wrong with it for every ticket.
             if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
@@ -8211,10 +9319,113 @@ begin
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
     end loop;
+    return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
+end $$;
+
+select _supportchat.record_script('functions/bulk.sql', 'acf385d748a0');
+
+-- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
+
+-- Whether somebody else has done something with a ticket since an event of it; what the system has done does not count.
+create or replace function _supportchat.is_touched_since(p_ticket public.tickets, p_event public.events)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.events e where e.ticket_id = p_ticket.id and e.id > p_event.id and e.actor <> 'system'
+    ) or exists (
+        select from public.chat_messages m
+        where m.session_id = p_ticket.session_id and m.sender = 'agent' and m.created_at > p_event.created_at
+    )
+$$;
+
+-- Takes back what an agent has done with a ticket (p_act, as in undo_tickets) and by which it got this version. PT409 when anything has
+-- become of it since: nothing that somebody else has done is overridden. The caller holds the assignment lock.
+create or replace function _supportchat.undo_ticket(p_agent_id uuid, p_act text, p_number bigint, p_version integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    done public.events;
+    former uuid;
+begin
+    select * into done from public.events
+    where ticket_id = ticket.id and kind = 'ticket.' || case p_act
+        when 'close' then 'closed' when 'tag' then 'tagged' when 'assign' then 'assigned' when 'priority' then 'prioritised'
+        when 'snooze' then 'snoozed' else 'returned'
+    end
+    order by id desc limit 1;
+    if done.agent_id is distinct from p_agent_id
+        -- Whoever got a returned ticket from the system, and has done nothing with it, has not changed it.
+        or (ticket.version <> p_version and p_act <> 'return')
+        or (p_act in ('assign', 'return') and _supportchat.is_touched_since(ticket, done))
+    then
+        raise sqlstate 'PT409' using message = 'changed_since';
+    end if;
+    former := done.detail ->> 'from';
+    case p_act
+        when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
+        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
+        when 'tag' then perform public.tag_ticket(
+            p_agent_id, p_number,
+            array(select t.name from public.desk_tags t where done.detail -> 'removed' @> to_jsonb(t.tag_id)),
+            array(select jsonb_array_elements_text(done.detail -> 'added')::bigint)
+        );
+        else
+            if former is not null then
+                perform public.assign_ticket(p_agent_id, p_number, former, ticket.assigned_agent_id);
+            else
+                perform _supportchat.return_to_queue(
+                    ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+                );
+            end if;
+    end case;
+end $$;
+
+-- Takes back what an agent has done with tickets a moment ago, 50 at most: p_act is as in change_tickets, or 'return', for what
+-- unassign_ticket has done; p_changes are objects with the number of a ticket and the version that it got by that. Gives with which it
+-- was done, and why not with the others.
+create or replace function public.undo_tickets(p_agent_id uuid, p_act text, p_changes jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    change record;
+    done bigint[] := '{}';
+    refused jsonb := '[]';
+    code text;
+    about text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if jsonb_typeof(p_changes) is distinct from 'array' or jsonb_array_length(p_changes) > 50
+        or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze', 'return') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    if p_act = 'close' then
+        -- Before the assignment lock, as whoever starts a chat has it.
+        perform _supportchat.lock_browser_of_ticket(asked.number)
+        from (select number from jsonb_to_recordset(p_changes) as given (number bigint) order by number) as asked;
+    end if;
+    perform _supportchat.lock_assignment();
+    for change in select * from jsonb_to_recordset(p_changes) as given (number bigint, version integer) loop
+        begin
+            perform _supportchat.undo_ticket(p_agent_id, p_act, change.number, change.version);
+            done := done || change.number;
+        exception when sqlstate 'PT403' or sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
+            get stacked diagnostics code = message_text, about = pg_exception_detail;
+            refused := refused || jsonb_build_object('number', change.number, 'code', code, 'detail', about);
+        end;
+    end loop;
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', 'e2b7be9d5810');
+select _supportchat.record_script('functions/undo.sql', '99aeb26d1ef4');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 
@@ -8523,38 +9734,53 @@ begin
     );
 end $$;
 
--- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
--- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
--- else: the customer may have written since. p_seen: as in post_reply.
+-- Of an earlier version, which held no reply.
+drop function if exists public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
+
+-- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it (any other p_then, the choice of when;
+-- until p_until, null: the customer's next message): all in one transaction. A repeated client_message_id gives the first answer
+-- again, and does nothing else: the customer may have written since. 'went' is what close_ticket or snooze_ticket gives, if there is
+-- any. p_seen, p_may_hold and p_held_at: as in post_reply; a ticket whose customer has written while the reply was held stays open.
 create or replace function public.reply_and_act(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null,
+    p_may_hold boolean default null, p_held_at integer default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+    acts jsonb := jsonb_strip_nulls(jsonb_build_object('then', p_then, 'until', p_until)) || case
+        when cardinality(p_tags) > 0 then jsonb_build_object('tags', p_tags) else '{}'
+    end;
     answer jsonb;
+    went jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
-    if not (answer ->> 'duplicate')::boolean then
+    answer := public.post_reply(
+        p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
+    );
+    if not (answer ->> 'duplicate')::boolean and answer -> 'messages' <> '[]' then
         if cardinality(p_tags) > 0 then
             perform public.tag_ticket(p_agent_id, p_number, p_tags);
         end if;
-        if p_then = 'close' then
-            perform public.close_ticket(p_agent_id, p_number);
-        elsif p_then = 'snooze' then
-            perform public.snooze_ticket(p_agent_id, p_number, p_until);
+        if p_held_at is not null and exists (
+            select from public.tickets where number = p_number and awaiting_since is not null
+        ) then
+            went := null;
+        elsif p_then = 'close' then
+            went := public.close_ticket(p_agent_id, p_number);
+        elsif p_then is not null then
+            went := public.snooze_ticket(p_agent_id, p_number, p_until);
         end if;
     end if;
-    return answer;
+    return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '887732703722');
+select _supportchat.record_script('functions/replies.sql', 'df5c0512fd21');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -9747,6 +10973,7 @@ begin
     if person.is_active then
         returned := _supportchat.shut_out(person.id, p_agent_id);
         delete from public.ticket_drafts where agent_id = person.id;
+        delete from public.held_replies where agent_id = person.id and due_at is null;
         perform _supportchat.keep_an_admin();
         perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
     end if;
@@ -9799,7 +11026,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
+select _supportchat.record_script('functions/people.sql', '28c99e3a00d1');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -10371,7 +11598,7 @@ begin
     select count(*) as read, max(transaction::text::numeric) as last_transaction,
         (array_agg(id order by transaction desc, id desc))[1] as last_id,
         coalesce(jsonb_agg(distinct session_id) filter (where session_id is not null and (
-            kind in ('ticket.opened', 'ticket.changed') or (kind = 'message.posted' and actor = 'customer')
+            kind in ('ticket.opened', 'ticket.changed', 'mention.added', 'mention.read') or (kind = 'message.posted' and actor = 'customer')
             or (kind = 'receipt.recorded' and agent_id is not null)
         )), '[]') as sessions
     into found_events
@@ -10390,10 +11617,15 @@ begin
     );
 end $$;
 
+-- Of an earlier version, in which nobody was mentioned.
+drop function if exists _supportchat.wanted_alerts(uuid[]);
+drop function if exists _supportchat.alert_json(uuid);
+drop function if exists _supportchat.tell_pages(uuid, uuid[]);
+
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
 -- is to know until that one has read. Not who may not see the desk before they have two-factor.
-create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
 stable
@@ -10429,6 +11661,39 @@ as $$
         )
 $$;
 
+-- The newest note of a conversation that mentions an agent, and that they have not read; null for none.
+create or replace function _supportchat.mention_of(p_agent_id uuid, p_session_id uuid)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select max(note_no) from public.note_mentions
+    where agent_id = p_agent_id and session_id = p_session_id and read_at is null
+$$;
+
+-- Who is to know of some conversations: of the customer, of a note that mentions them, or of both. The customer's wait is the reason
+-- then.
+create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+returns table (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
+language sql
+stable
+set search_path = ''
+as $$
+    with mentioned as materialized (
+        select m.agent_id, m.session_id, max(m.note_no) as note_no
+        from public.note_mentions m
+        join public.agents a on a.id = m.agent_id and a.is_active
+        where m.session_id = any (p_session_ids) and m.read_at is null
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
+        group by m.agent_id, m.session_id
+    )
+    select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
+    from _supportchat.awaited_agents(p_session_ids) as awaited
+    full join mentioned using (agent_id, session_id)
+$$;
+
 -- After how long the next one is told when nobody has come; null for never.
 create or replace function _supportchat.passes_after()
 returns interval
@@ -10439,8 +11704,9 @@ as $$
     select make_interval(mins => (_supportchat.setting('alert_next_minutes') #>> '{}')::integer)
 $$;
 
--- What is shown of a conversation to who is told of it: who writes, and the last that they wrote.
-create or replace function _supportchat.alert_json(p_session_id uuid)
+-- What is shown of a conversation to who is told of it: who writes, and the last that they wrote; or the note that mentions them,
+-- and by whom it is.
+create or replace function _supportchat.alert_json(p_session_id uuid, p_note_no integer)
 returns jsonb
 language sql
 stable
@@ -10450,7 +11716,11 @@ as $$
         'number', t.number,
         'customer_name', coalesce(p.name, s.customer_name),
         'message', left(m.message, 200),
-        'has_image', m.image_id is not null
+        'has_image', m.image_id is not null,
+        'mention', (
+            select jsonb_build_object('agent', _supportchat.person_json(n.agent_id), 'note', left(n.note, 200))
+            from public.ticket_notes n where n.session_id = s.session_id and n.note_no = p_note_no
+        )
     )
     from public.user_sessions s
     cross join lateral _supportchat.ticket_of_session(s.session_id) as t
@@ -10461,16 +11731,17 @@ as $$
     where s.session_id = p_session_id
 $$;
 
--- Tells the open pages of some agents of a conversation. How each is told is theirs to say: by sound, by a notification, with the
--- text. Who has quiet hours is left out.
-create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[])
+-- Tells the open pages of some agents of a conversation, or of a note there that mentions them. How each is told is theirs to say: by
+-- sound, by a notification, with the text. Who has quiet hours is left out.
+create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[], p_note_no integer default null)
 returns void
 language sql
 set search_path = ''
 as $$
     -- Not more at once than a hint can hold.
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents,
+        'about', _supportchat.alert_json(p_session_id, p_note_no)
     ))
     from (
         select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
@@ -10545,23 +11816,34 @@ begin
         perform _supportchat.end_alerts(chat.session_id, chat.agents);
     end loop;
     update public.agent_alerts a set
-        why = w.why, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
     from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
     where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
     for chat in
-        with told as (
-            insert into public.agent_alerts as known (agent_id, session_id, lines, why, passes_at)
-            select w.agent_id, w.session_id, w.lines, w.why, case when w.why = 'mine' then now() + _supportchat.passes_after() end
-            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, why text)
+        with former as materialized (
+            select agent_id, session_id, note_no from public.agent_alerts where session_id = any (p_session_ids)
+        ), told as (
+            insert into public.agent_alerts as known (agent_id, session_id, lines, note_no, why, passes_at)
+            select w.agent_id, w.session_id, w.lines, w.note_no, w.why,
+                case when w.why = 'mine' then now() + _supportchat.passes_after() end
+            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
             order by w.agent_id
-            on conflict (agent_id, session_id) do update set lines = excluded.lines where known.lines < excluded.lines
+            on conflict (agent_id, session_id) do update set
+                lines = greatest(known.lines, excluded.lines), note_no = greatest(known.note_no, excluded.note_no)
+            where known.lines < excluded.lines or known.note_no < excluded.note_no
             returning known.*
         )
-        select session_id, array_agg(agent_id) as agents, array_agg(agent_id) filter (where raised_at = now()) as new_ones
-        from told group by session_id
+        select told.session_id, mention.note_no, array_agg(told.agent_id) as agents,
+            array_agg(told.agent_id) filter (where told.raised_at = now() or mention.note_no is not null) as new_ones
+        from told
+        left join former using (agent_id, session_id)
+        cross join lateral (
+            select case when told.note_no > coalesce(former.note_no, 0) then told.note_no end as note_no
+        ) as mention
+        group by told.session_id, mention.note_no
     loop
-        perform _supportchat.tell_pages(chat.session_id, chat.agents);
-        -- Once until they have read: a telephone need not ring for each line.
+        perform _supportchat.tell_pages(chat.session_id, chat.agents, chat.note_no);
+        -- Once until they have read: a telephone need not ring for each line. A mention is told by itself.
         perform _supportchat.push_alert(agent_id, chat.session_id) from unnest(chat.new_ones) as agent_id;
     end loop;
 end $$;
@@ -10580,7 +11862,9 @@ as $$
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and not _supportchat.needs_two_factor(a)
-        and not exists (select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id)
+        and not exists (
+            select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
+        )
         and (
             a.lease_expires_at > now()
             or (w.push and exists (select from public.agent_devices d where d.agent_id = a.id))
@@ -10609,7 +11893,9 @@ begin
         colleague := _supportchat.next_to_tell(late.session_id);
         continue when colleague is null;
         insert into public.agent_alerts (agent_id, session_id, lines, why, passes_at)
-        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after());
+        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after())
+        on conflict (agent_id, session_id) do update set
+            lines = excluded.lines, why = excluded.why, passes_at = excluded.passes_at;
         perform _supportchat.tell_pages(late.session_id, array[colleague]);
         perform _supportchat.push_alert(colleague, late.session_id);
     end loop;
@@ -10678,7 +11964,7 @@ as $$
         'id', p.id, 'kind', p.kind, 'tries', p.tries,
         'endpoint', d.endpoint, 'p256dh', d.p256dh, 'auth', d.auth,
         'language', coalesce(a.language, d.language), 'origin', d.origin,
-        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id),
+        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id, _supportchat.mention_of(a.id, p.session_id)),
         'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
     ) order by p.created_at, p.id), '[]')
     from taken p
@@ -10962,7 +12248,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'da96e49f2640');
+select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -11024,7 +12310,7 @@ begin
     ));
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
-            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
+            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel, 'framed_on', s.framed_on,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
@@ -11090,20 +12376,24 @@ begin
     perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
+    union
+    select image ->> 'key', p_erasure_id from public.held_replies where session_id = p_session_id and image is not null
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    perform _supportchat.erase_mentions(p_session_id);
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
+    delete from public.held_replies where session_id = p_session_id;
     delete from public.agent_alerts where session_id = p_session_id;
     delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
-        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, framed_on = null, legacy = null,
         erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
         customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
@@ -11414,7 +12704,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
--- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month and replies
+-- that were taken back so long ago, the networks of chats that began a
 -- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
 -- Says whether there may be more.
 create or replace function public.forget_old_data()
@@ -11451,6 +12742,11 @@ begin
     delete from public.ticket_drafts where ctid = any (array(
         select ctid from public.ticket_drafts
         where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
+    delete from public.held_replies where ctid = any (array(
+        select ctid from public.held_replies
+        where due_at is null and held_at < now() - case refused when 'gone' then interval '1 day' else interval '30 days' end
+        order by held_at limit most for update skip locked
     ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -11491,7 +12787,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
+select _supportchat.record_script('functions/privacy.sql', '16503af2b68b');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 
@@ -11952,7 +13248,7 @@ as $$
         where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
-        order by awaiting_since nulls last, number
+        order by urgency, awaiting_since nulls last, number
         limit 100
     ) as stuck
 $$;
@@ -12007,6 +13303,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
+select _supportchat.record_script('functions/status.sql', '58dc34ea5396');
 
 notify pgrst, 'reload schema';

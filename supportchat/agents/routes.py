@@ -83,9 +83,11 @@ def desk() -> ResponseReturnValue:
 def switch_availability() -> ResponseReturnValue:
     """Say whether new tickets may come."""
     agent = call("set_availability", agent_id=g.agent["id"], availability=request.form.get("availability", "")[:32])
+    page = request.form.get("next", "")
     if not from_htmx():
-        return redirect(safe_next(request.form.get("next", "")), 303)
-    return render_template("agents/_availability.html", agent=agent)
+        return redirect(safe_next(page), 303)
+    here = "desk" if page == url_for("agents.desk") else ""
+    return render_template("agents/_availability.html", agent=agent, here=here)
 
 
 @bp.post("/agent/language")

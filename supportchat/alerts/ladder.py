@@ -25,7 +25,7 @@ SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
 NEVER = float("inf")
-CHANGES = ("ticket.opened", "ticket.changed")
+CHANGES = ("ticket.opened", "ticket.changed", "mention.added", "mention.read")
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,10 @@ def tag_of(number: int) -> str:
 
 def shown(about: AlertedOf, *, with_text: bool) -> dict[str, Any]:
     """Return what is shown of a ticket, in the language of whoever is told."""
+    title, body = _said_of(about)
     return {
-        "title": customer_name(about["customer_name"], about["number"]),
-        "body": (with_text and _shortened(about)) or _("#%(number)s: new message", number=about["number"]),
+        "title": title,
+        "body": (with_text and _shortened(about)) or body,
         "tag": tag_of(about["number"]),
         "lang": language(),
         "dir": direction(),
@@ -55,8 +56,16 @@ def alert_problem(code: str) -> str:
     return _("Not sent: its push service answered %(code)s.", code=code)
 
 
+def _said_of(about: AlertedOf) -> tuple[str, str]:
+    number, name = about["number"], customer_name(about["customer_name"], about["number"])
+    if about["mention"]:
+        by = about["mention"]["agent"]["name"]
+        return _("%(agent)s mentioned you", agent=by), _("#%(number)s: %(customer)s", number=number, customer=name)
+    return name, _("#%(number)s: new message", number=number)
+
+
 def _shortened(about: AlertedOf) -> str:
-    text = " ".join((about["message"] or "").split())
+    text = " ".join((about["mention"]["note"] if about["mention"] else about["message"] or "").split())
     if not text:
         return _("Picture") if about["has_image"] else ""
     return text if len(text) <= TEXT_CHARACTERS else text[: TEXT_CHARACTERS - 1].rstrip() + "…"

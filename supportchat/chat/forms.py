@@ -79,4 +79,5 @@ class StartForm(Form):
         ],
     )
     time_zone = HiddenField()
+    framed_on = HiddenField()
     client_message_id = HiddenField()

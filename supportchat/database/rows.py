@@ -361,6 +361,24 @@ class Message(TypedDict):
     continues: bool
 
 
+class Mention(TypedDict):
+    """An agent whom a note mentions, and in which spellings."""
+
+    agent: Person
+    written: list[str]
+
+
+class MentionChoice(TypedDict):
+    """An agent who can be mentioned."""
+
+    id: str
+    name: str
+    email: str | None  # where somebody else has the same name
+    picture: str | None
+    here: bool
+    written: str  # what stands behind the @
+
+
 @final
 class Note(TypedDict):
     """A private note of an agent, after the message `after_seq`."""
@@ -372,13 +390,14 @@ class Note(TypedDict):
     client_message_id: str
     note: str
     created_at: str
+    mentions: list[Mention]
 
 
 Line = Message | Note
 
 
 class Answer(TypedDict):
-    """What became of a message that was sent: the lines that it has made."""
+    """What became of a message that was sent: the lines that it has made; none while it is held."""
 
     duplicate: bool  # stored by an earlier attempt with the same client_message_id
     session_id: str
@@ -491,6 +510,7 @@ class Customer(TypedDict):
     phone: str | None
     person: NamedCustomer | None
     channel: str
+    framed_on: str | None  # the origin of the page whose frame it was started in
     time_zone: str | None
     address: str | None  # the network that the chat came from, for those who may ban
 
@@ -568,6 +588,7 @@ class Ticket(Conversation):
     snoozed_until: str | None  # None when it is until the customer writes
     woke_at: str | None  # when it came back, until somebody answers
     tags: list[Tag]
+    held_replies: list[HeldReply]  # of the agent who asks
     site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
@@ -576,6 +597,12 @@ class Ticket(Conversation):
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
+
+
+class TaggedTicket(Ticket):
+    """A ticket whose tags were to be changed, and whether they were."""
+
+    changed: bool
 
 
 class TicketLines(TypedDict):
@@ -662,6 +689,7 @@ class QueueRow(TypedDict):
     closed_at: str | None
     is_erased: bool
     customer_lines: int  # how many the customer has written
+    mentioned: list[str]  # the ids of agents whom a note mentions, and who have not read it
     marks: dict[str, int]  # how many of them each agent who has read some has read, by their id; none when it is closed
     last: LastMessage | None
 
@@ -716,7 +744,45 @@ class Draft(TypedDict):
     number: int
     mode: str
     draft: str
+    acts: HeldActs
     saved_at: int
+
+
+class HeldActs(TypedDict, total=False):
+    """What is to happen to a ticket once a reply is sent: `then` is 'close', or a choice of when it comes back."""
+
+    then: str
+    until: str
+    tags: list[str]
+
+
+class HeldReply(TypedDict):
+    """A reply that is held, or that was not sent, for the agent who has written it."""
+
+    client_message_id: str
+    message: str
+    acts: HeldActs
+    image: Picture | None  # with the id of the reply
+    due_in: float | None  # in seconds; None: it is not going to be sent
+    refused: str | None  # why not: 'undone', or the code of a sentence
+    detail: str
+    held_at: str
+
+
+class UnsentReply(TypedDict):
+    """In which ticket a held reply was refused when its time had come, and why."""
+
+    number: int
+    client_message_id: str
+    refused: str
+    detail: str
+
+
+class ReleasedReplies(TypedDict):
+    """What has come of held replies whose time had come."""
+
+    answers: list[Answer]
+    more: bool
 
 
 class Queue(TypedDict):
@@ -726,17 +792,28 @@ class Queue(TypedDict):
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
     drafts: list[Draft]
+    unsent: list[UnsentReply]
+    mentions: list[int]  # the numbers of tickets with notes that mention the agent, and that they have not read
+    mentioned: list[QueueRow]  # those that are not among their own, with their own view
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
 
 
+class QueueAhead(TypedDict):
+    """Where an agent goes on: the counts, and the first of their own tickets."""
+
+    counts: QueueCounts
+    rows: list[QueueRow]
+
+
 class Found(TypedDict):
-    """What a search has found: tickets, and the lines in them, by number, the newest first."""
+    """What a search has found: tickets and lines in them, by number, the newest first, and how far back it went."""
 
     rows: list[QueueRow]
     hits: dict[str, list[Hit]]
     is_complete: bool
+    back_to: str | None
 
 
 class RefusedTicket(TypedDict):
@@ -747,11 +824,24 @@ class RefusedTicket(TypedDict):
     detail: str
 
 
-class ChangedTickets(TypedDict):
-    """With which tickets it was done, and why not with the others."""
+class ChangedTicket(TypedDict):
+    """Which version a ticket has by what was done with it."""
+
+    number: int
+    version: int
+
+
+class UndoneTickets(TypedDict):
+    """With which tickets it was taken back, and why not with the others."""
 
     done: list[int]
     refused: list[RefusedTicket]
+
+
+class ChangedTickets(UndoneTickets):
+    """With which tickets it was done, why not with the others, and which have changed by it."""
+
+    changes: list[ChangedTicket]
 
 
 class IndexedLines(TypedDict):
@@ -763,10 +853,16 @@ class IndexedLines(TypedDict):
 
 
 class ClosedTicket(TypedDict):
-    """A ticket that was closed, and the beginning of the agent's own queue."""
+    """A ticket that was closed, and where the agent goes on."""
 
     ticket: Ticket
-    queue: Queue
+    queue: QueueAhead
+
+
+class RepliedAndActed(Answer):
+    """The same of a reply after which something has happened: `went` if its ticket was closed or snoozed."""
+
+    went: ClosedTicket | None
 
 
 class MarkedSpam(ClosedTicket):
@@ -785,10 +881,11 @@ class ProcessReport(TypedDict):
 
 
 class Sweep(TypedDict):
-    """How many tickets a sweep has moved."""
+    """How many tickets a sweep has moved, and whether held replies are overdue."""
 
     returned: int
     assigned: int
+    held_due: bool
 
 
 class IdleReport(ProcessReport):
@@ -839,6 +936,7 @@ class ExportedConversation(TypedDict):
     number: int
     status: str
     channel: str
+    framed_on: str | None
     customer_name: str | None
     customer_phone: str | None
     time_zone: str | None
@@ -965,6 +1063,13 @@ def read_marks(state: Conversation, side: str) -> tuple[int, int]:
     return state["agent_delivered_seq"], state["agent_read_seq"]
 
 
+class AlertedMention(TypedDict):
+    """A note that mentions whoever is told."""
+
+    agent: Person  # who wrote it
+    note: str  # its beginning
+
+
 class AlertedOf(TypedDict):
     """What may be shown of a ticket to whoever is told of it."""
 
@@ -972,6 +1077,7 @@ class AlertedOf(TypedDict):
     customer_name: str | None
     message: str | None  # the beginning of the last one of the customer
     has_image: bool
+    mention: AlertedMention | None  # then they are told of this
 
 
 class AdvancedAlerts(TypedDict):

@@ -144,6 +144,7 @@ def _described(conversation: ExportedConversation) -> dict[str, Any]:
         "closed_at": conversation["closed_at"],
         "status": conversation["status"],
         "channel": conversation["channel"],
+        "page_around": conversation["framed_on"],
         "customer": {
             "name": conversation["customer_name"],
             "phone": conversation["customer_phone"],

@@ -6,6 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Any
 
 import gevent
 from gevent.lock import RLock
@@ -33,8 +34,9 @@ Marks = dict[str, int]  # of an agent: how many lines of the customer they have 
 class Desks:
     """Collects for 0.2 seconds what has changed, reads it, renders it once per language, and tells those it concerns.
 
-    A row goes to the desks whose view shows it now or showed it before, and to all desks of its agent, which count what
-    is unread in whatever view. A page that has not said which view it shows is only told that the queue has changed.
+    A row goes to the desks whose view shows it now or showed it before, and to all desks of its agent and of those whom
+    a note in it mentions, which count what is unread in whatever view. A page that has not said which view it shows is
+    only told that the queue has changed.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Desks:
     def touch(self, session_id: str, agents: Iterable[str] = ()) -> None:
         """Note that the row of a conversation has changed.
 
-        :param agents: who had its ticket before, where that is known.
+        :param agents: who had its ticket before, where that is known, or whom a note in it mentions.
         """
         if not self.pages:
             return
@@ -149,6 +151,12 @@ class Desks:
         for desk in self.pages:
             if desk.agent_id == agent_id:
                 desk.push_once(frame)
+
+    def tell_held(self, agent_id: str, said: dict[str, Any]) -> None:
+        """Tell an agent's pages what has become of a reply of theirs that is held, or was not sent."""
+        frame = event_frame("held_changed", **said)
+        for desk in [desk for desk in self.pages if desk.agent_id == agent_id]:
+            desk.push_once(frame)
 
     def tell_looks(self, page: Connection, looks: Looks, shown: str = "") -> None:
         """Tell a page who looks at tickets, as far as it shows them: in its queue, or as the open one, `shown`."""
@@ -232,7 +240,7 @@ class Desks:
         audience = Audience()
         for place, row in enumerate(rows):
             before, now = self._owners.get(row["session_id"]), _owner(row)
-            audience.add(place, before, now, former[row["session_id"]])
+            audience.add(place, before, now, former[row["session_id"]].union(row["mentioned"]))
             self._owners[row["session_id"]] = now
         if len(self._owners) > MOST_REMEMBERED:
             self._owners.clear()
@@ -266,15 +274,15 @@ class Audience:
         self._by_view: dict[str, list[int]] = {"mine": [], "unassigned": [], "all": [], "snoozed": []}
         self._by_agent: dict[str, set[int]] = defaultdict(set)
 
-    def add(self, place: int, before: Owner | None, now: Owner, former: set[str]) -> None:
-        """Add a row: who had it when it was told last (None: not known), who has it now, and who had it in between."""
+    def add(self, place: int, before: Owner | None, now: Owner, others: set[str]) -> None:
+        """Add a row: who had it when it was told last (None: not known), who has it now, and who else it concerns."""
         self._by_view["all"].append(place)
         for status, view in (("waiting", "unassigned"), ("snoozed", "snoozed")):
             if before is None or status in (before[0], now[0]):
                 self._by_view[view].append(place)
         if before is None:
             self._by_view["mine"].append(place)
-        for agent in {now[1], before[1] if before else None} | former:
+        for agent in {now[1], before[1] if before else None} | others:
             if agent:
                 self._by_agent[agent].add(place)
 

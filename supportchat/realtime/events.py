@@ -46,6 +46,9 @@ class Event(TypedDict, total=False):
     nonce: str  # ping
     beat: int  # heartbeat
     page: str | None  # draft.saved: which page need not be told
+    number: int  # held.changed: of the ticket
+    reply: str  # held.changed: its client_message_id
+    state: str  # held.changed: 'held', or why it was not sent
     process: str  # looking: whose desks
     looks: list[Look]  # looking
     agents: Any  # alert.raised: how each is told, by id; alert.ended: their ids

@@ -26,6 +26,7 @@ from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .desks import Desks
 from .events import Event, Events
+from .held import HeldReplies
 from .kinds import KINDS, Kind
 from .log import Log
 from .lookers import AGAIN_SECONDS, Lookers, Looks
@@ -53,7 +54,7 @@ LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 POLLER_SECONDS = 20.0
-OF_AGENTS = ("draft.saved", "looking")  # of no conversation's log
+OF_AGENTS = ("draft.saved", "held.changed", "looking")  # of no conversation's log
 UNLOGGED = ("alert.raised", "alert.ended")  # only listeners know them
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Hub:
         self._chores = Chores()
         self.desks = Desks(database, fragments, self._chores.soon)
         self.lookers = Lookers(database, self.process_id, self._looked_at, self._chores.soon, self._tell_looks)
+        self.held = HeldReplies(database, self.offer)
         self.receipts = Receipts(database, self._chores.soon, allowance.receipts)
         self._typing, self._typing_limit = Buckets(), allowance.typing
         self._news = News()
@@ -290,6 +292,9 @@ class Hub:
     def _hear_agents(self, event: Event) -> None:
         if event["event"] == "looking":
             self.lookers.hear(event["process"], event["looks"])
+        elif event["event"] == "held.changed":
+            said = {"number": event["number"], "reply": event["reply"], "state": event["state"]}
+            self.desks.tell_held(event["agent_id"] or "", said)
         else:
             self.desks.tell_drafts(event["agent_id"] or "", event["page"])
 
@@ -342,7 +347,7 @@ class Hub:
     def _to_desks(self, kind: Kind, event: Event) -> None:
         session_id, detail = event.get("session_id") or "", event.get("detail", {})
         if kind.touches_row:
-            self.desks.touch(session_id, [detail["had"]] if "had" in detail else ())
+            self.desks.touch(session_id, [detail["had"]] if "had" in detail else detail.get("agents", ()))
         if kind.touches_agent:
             self.desks.agent_changed(event["agent_id"])
         if "read_lines" in detail:
@@ -465,6 +470,8 @@ class Hub:
 
     def _note_sweep(self, done: Sweep | None) -> None:
         self._has_swept = True
+        if done and done["held_due"]:
+            self._chores.soon(0, self.held.send_overdue)
         if done and (done["returned"] or done["assigned"]):
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
 

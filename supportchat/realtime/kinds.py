@@ -55,6 +55,8 @@ KINDS = {
     "ticket.snoozed": _HISTORY,
     "ticket.woke": _HISTORY,
     "ticket.noted": Kind("notes"),
+    "mention.added": Kind(touches_row=True),
+    "mention.read": Kind(touches_row=True),
     "ticket.erased": _HISTORY,
     "conversation.deleted": _TICKET,
     "agent.changed": Kind(touches_waiting=True, touches_agent=True),

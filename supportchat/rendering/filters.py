@@ -14,13 +14,14 @@ from flask import Flask
 from flask_babel import lazy_gettext, lazy_pgettext, pgettext
 from markupsafe import Markup, escape
 
+from ..database.rows import Note
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
 from ..search.marking import marked
 from ..web.forms import MESSAGE_CHARACTERS
 from ..web.sentences import sentence
 from .languages import gettext, language, once_per_language
-from .markup import marked_up, plain
+from .markup import marked_up, plain, with_mentions
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_held, why_unassigned
 
@@ -62,6 +63,7 @@ def init_app(app: Flask) -> None:
         capacity,
         kept_view,
         marked_up,
+        marked_up_note,
         plain,
         lines,
         callable_number,
@@ -149,6 +151,15 @@ def with_local_times(text: str) -> Markup:
     """Mark each moment of a sentence, written as '2026-01-31 14:05 UTC', for scripts to write it in local time."""
     marked = r'<time datetime="\1T\2Z" data-moment>\1 \2 UTC</time>'
     return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704 - every part is escaped
+
+
+def marked_up_note(note: Note) -> Markup:
+    """Return the text of a note as HTML, with the agents marked whom it mentions."""
+    names: dict[str, str] = {}
+    for mention in note["mentions"]:
+        for name in mention["written"]:
+            names[name] = f"{names.get(name, '')} {mention['agent']['id']}".lstrip()
+    return with_mentions(note["note"], names)
 
 
 def lines(text: str) -> list[str]:

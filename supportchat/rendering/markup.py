@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -60,6 +60,7 @@ _BLOCKS = {
 }
 _CODE_HTML = Markup("<code>{}</code>")
 _NAME_HTML = Markup('<p class="code-name">{}</p>')
+_MENTION_HTML = Markup('<span class="mention" data-mention="{}">{}</span>')
 _FENCE_HTML = Markup('<pre tabindex="0" dir="ltr"><code>{}</code></pre>')
 
 
@@ -68,6 +69,18 @@ def marked_up(text: str) -> Markup:
     if not _has_marks(text):
         return linkified(text)
     return _cache.shown(text)
+
+
+def with_mentions(text: str, names: Mapping[str, str]) -> Markup:
+    """Return what `marked_up` does, with those names marked that mention somebody.
+
+    :param names: how each is written, with its @, and whom it means: ids of agents, with spaces between them.
+    """
+    if not names:
+        return marked_up(text)
+    if sum(1 for _ in _BLOCK.finditer(text)) > MOST_BLOCKS:
+        return linkified(text)
+    return Markup("").join(_html_parts(_tokens(text, names)))
 
 
 def _has_marks(text: str) -> bool:
@@ -98,18 +111,24 @@ def _is_marked(text: str) -> bool:
     return _has_marks(text) and sum(1 for _ in _BLOCK.finditer(text)) <= MOST_BLOCKS
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str, names: Mapping[str, str] | None = None) -> list[Token]:
     tokens = _markdown.parse(text)
     for token in tokens:
         if token.type == "inline":
-            token.children = _markdown.inline.parse(token.content, _markdown, _addresses_in(token.content), [])
+            token.children = _markdown.inline.parse(token.content, _markdown, _found_in(token.content, names or {}), [])
     return tokens
 
 
-def _addresses_in(text: str) -> dict[str, Any]:
-    """Return where addresses are in a text, as the rules below look it up."""
-    found = {start: (end, address) for start, end, address in links_in(text)} if has_hint(text) else {}
-    return {"addresses": found, "starts": sorted(found)}
+def _found_in(text: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return where addresses and names are in a text, as the rules below look it up."""
+    addresses = {start: (end, address) for start, end, address in links_in(text)} if has_hint(text) else {}
+    mentions = _mentions_in(text, names) if names else {}
+    return {"addresses": addresses, "mentions": mentions, "starts": sorted({*addresses, *mentions})}
+
+
+def _mentions_in(text: str, names: Mapping[str, str]) -> dict[int, tuple[int, str]]:
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return {found.start(): (found.end(), names[found[0]]) for found in re.finditer(longest_first, text)}
 
 
 def _html_parts(tokens: list[Token]) -> Iterator[Markup]:
@@ -131,6 +150,8 @@ def _inline_html(token: Token) -> Markup:
         return _CODE_HTML.format(token.content)
     if token.type == "address":
         return LINK.format(token.meta["to"], token.content)
+    if token.type == "mention":
+        return _MENTION_HTML.format(token.meta["to"], token.content)
     return _INLINE.get(token.type) or escape(token.content)
 
 
@@ -231,6 +252,13 @@ def _push(state: StateInline, kind: str, content: str, end: int, **meta: str) ->
     return True
 
 
+def _mention(state: StateInline, silent: bool) -> bool:
+    if state.pos not in state.env["mentions"]:
+        return False
+    end, agents = state.env["mentions"][state.pos]
+    return _push(state, "mention", state.src[state.pos : end], end, to=agents)
+
+
 def _address(state: StateInline, silent: bool) -> bool:
     if state.pos not in state.env["addresses"]:
         return False
@@ -307,6 +335,7 @@ def _set_up() -> MarkdownIt:
         markdown.block.ruler.push(name, rule, {"alt": alt})
     markdown.block.ruler.enableOnly([name for name, *_ in rules])
     inline: dict[str, Callable[[StateInline, bool], bool]] = {
+        "mention": _mention,
         "address": _address,
         "our_text": _text,
         "our_code": _code,

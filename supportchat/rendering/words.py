@@ -76,6 +76,8 @@ def words_of_desk() -> Words:
         "shownOpenClosed": _("%(shown)s of %(open)s open, %(closed)s closed"),
         # Translators: read out when more of them come.
         "unread": _forms(lambda n: ungettext("%(num)s unread message", "%(num)s unread messages", n)),
+        # Translators: read out when more of them come; of notes with somebody's name.
+        "mentions": _forms(lambda n: ungettext("%(num)s ticket mentions you", "%(num)s tickets mention you", n)),
         # Translators: read out when more of them come.
         "unassigned": _forms(lambda n: ungettext("%(num)s unassigned ticket", "%(num)s unassigned tickets", n)),
     }

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from flask import request
 from flask_babel import gettext
 
-from ..database.rows import SavedReply
+from ..database.rows import HeldActs, SavedReply
 from ..tickets.times import CHOICES, due_time
 from ..web.text import clean_line
 
@@ -43,6 +43,17 @@ def acts(then: str, tags: list[str]) -> list[Act]:
     return found
 
 
+def boxes_of(kept: HeldActs) -> list[Act]:
+    """Return the boxes for what is kept with a draft or a held reply."""
+    return acts(kept.get("then", ""), kept.get("tags", []))
+
+
+def kept_acts() -> HeldActs:
+    """Return what the form says is to happen, as it is kept with a draft."""
+    then, tags = typed_then(), typed_tags()
+    return {**({"then": then} if then else {}), **({"tags": tags[:MOST_TAGS]} if tags else {})}
+
+
 def typed_then() -> str:
     """Return what the form says is to become of the ticket; '' for nothing."""
     then = request.form.get("then", "")[:FIELD_CHARACTERS]
@@ -63,5 +74,5 @@ def typed_acts() -> dict[str, Any]:
         found["then"] = then
     elif then:
         until = due_time(then, "", request.form.get("time_zone", "")[:FIELD_CHARACTERS])
-        found |= {"then": "snooze", "until": until.isoformat() if until else None}
+        found |= {"then": then, "until": until.isoformat() if until else None}
     return found

@@ -138,6 +138,17 @@ class ClientSocket:
         own = gevent.socket.socket(*kind, fileno=self._socket.detach())
         return ClientSocket(own, slot, self._turns, self._answer_seconds)
 
+    def has_come(self, seconds: float) -> bool:
+        """Wait until something comes, the end of the connection too; return whether it has within so many seconds."""
+        if self._slot is None:
+            return True  # somebody else has it now
+        try:
+            gevent.socket.wait_read(self._socket.fileno(), timeout=seconds)
+        except TimeoutError:
+            return False
+        self._is_new = self._has_waited = True  # whoever waits does not take turns
+        return True
+
     def leave_unread(self) -> None:
         """Remember that the client may still be sending data that nobody will read."""
         self._has_unread = True

@@ -25,6 +25,9 @@ from .turns import Turns
 
 SPARE_FILES = 200  # for Postgres, pictures, request bodies, and connections that are rejected
 SPARE_CONNECTIONS = 50
+# How long a connection is kept for the next request. Proxies keep theirs for a minute: what they send by one that we
+# are closing is lost, and a message is not sent again. Each takes a greenlet: where so many wait, the next ones don't.
+KEPT_SECONDS, MOST_KEPT = 75.0, 500
 MOST_OPENING = 8
 CLOSING_SECONDS = 6.0  # more than a page that does not read is waited for
 LOG_SECONDS = 60.0
@@ -95,6 +98,7 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         self._header_seconds = config.header_seconds
         self._answer_seconds = config.answer_seconds
         self._next_log = 0.0
+        self._kept = 0
         # gunicorn's pool would make new connections wait. They are rejected with a message instead.
         self.worker_connections: int = most + SPARE_CONNECTIONS
 
@@ -143,19 +147,39 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         """Return how long the headers of the next request may take."""
         return gevent.Timeout(self._header_seconds, False)  # type: ignore[arg-type]
 
-    def handle_request(self, listener_name: Any, req: Any, sock: ClientSocket, addr: Any) -> Any:
-        """Answer one request. If part of its body stays unread, the response says that the connection closes."""
+    def handle_request(self, listener_name: Any, req: Any, sock: ClientSocket, addr: Any) -> None:
+        """Answer one request, and wait for the next one to begin.
+
+        If part of its body stays unread, the response says that the connection closes.
+        """
         sock.begin_request()
         # By a weak reference: whatever refers to itself waits for the garbage collector, with all that it holds.
         req.should_close = functools.partial(closes_connection, weakref.ref(req))
         try:
             if is_handshake(req):
                 sock.take_place(self._opening)
-            return super().handle_request(listener_name, req, sock, addr)
+            super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.leave_place()
             if has_unread_body(req):
                 sock.leave_unread()
+        if self._kept < MOST_KEPT and not req.unreader.buf.getbuffer().nbytes:
+            self._keep(sock)
+
+    def _keep(self, sock: ClientSocket) -> None:
+        """Keep a connection, for which nothing is there yet.
+
+        :raise StopIteration: when nothing has come; gunicorn closes it then.
+        """
+        end = time.monotonic() + KEPT_SECONDS
+        self._kept += 1
+        try:
+            while self.alive and time.monotonic() < end:
+                if sock.has_come(self._header_seconds):
+                    return
+        finally:
+            self._kept -= 1
+        raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer an invalid request, or an error of ours."""

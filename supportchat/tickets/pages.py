@@ -9,8 +9,9 @@ from flask_babel import gettext as _
 
 from ..database import call
 from ..database.batches import is_cut
-from ..database.rows import Line, Message, Note, Queue, QueueRow, Ticket, TicketLines
+from ..database.rows import Draft, Line, Message, Note, Queue, QueueAhead, QueueRow, Ticket, TicketLines
 from ..realtime.connection import VIEWS
+from ..replies.acts import boxes_of
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
 from .times import CHOICES
@@ -32,21 +33,33 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
     return {
         "queue": queue,
         "drafts": {(draft["number"], draft["mode"]): draft["draft"] for draft in queue["drafts"]},
+        "draft_acts": {
+            draft["number"]: boxes_of(draft["acts"]) for draft in queue["drafts"] if draft["mode"] == "reply"
+        },
+        "said_drafts": said_drafts(queue["drafts"]),
         "groups": groups_of(queue),
         "view": view,
         "limit": limit,
+        "snooze_choices": CHOICES,
         "selected": request.args.get("ticket", ""),
     }
+
+
+def said_drafts(drafts: list[Draft]) -> list[dict[str, Any]]:
+    """Return drafts for the scripts of a page: with the boxes of what is to happen to their tickets."""
+    return [{**draft, "acts": boxes_of(draft["acts"])} for draft in drafts]
 
 
 def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, also those without rows."""
     groups = {name: [row for row in queue["rows"] if _group(row) == name] for name in ("reply", "customer", "snoozed")}
+    mentioned = {row["number"] for row in queue["mentioned"]}
     return [
+        ("mentioned", _("Mentioned you"), queue["mentioned"]),
         ("reply", _("Needs a reply"), groups["reply"]),
         ("customer", _("Waiting for the customer"), groups["customer"]),
         ("snoozed", _("Snoozed"), groups["snoozed"]),
-        ("closed", _("Recently closed"), queue["closed"]),
+        ("closed", _("Recently closed"), [row for row in queue["closed"] if row["number"] not in mentioned]),
     ]
 
 
@@ -56,9 +69,10 @@ def _group(row: QueueRow) -> str:
     return "reply" if row["awaiting_since"] or row["woke_at"] else "customer"
 
 
-def waiting_ticket(queue: Queue) -> int | None:
-    """Return the number of the agent's own ticket that comes first in their queue, if it needs a reply."""
-    return next((row["number"] for row in queue["rows"][:1] if _group(row) == "reply"), None)
+def waiting_ticket(queue: QueueAhead, but: int) -> int | None:
+    """Return the number of the agent's own ticket that comes first in their queue, but for one, if it needs a reply."""
+    others = [row for row in queue["rows"] if row["number"] != but]
+    return next((row["number"] for row in others[:1] if _group(row) == "reply"), None)
 
 
 def state_values(ticket: Ticket) -> dict[str, Any]:

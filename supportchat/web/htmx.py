@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from flask import request
 
@@ -18,3 +18,9 @@ def shown_address() -> SplitResult:
         return urlsplit(request.headers.get("HX-Current-URL", ""))
     except ValueError:  # "http://[", which no browser says
         return urlsplit("")
+
+
+def is_shown(**named: str) -> bool:
+    """Whether the address of the page that a request of htmx came from names this."""
+    shown = parse_qs(shown_address().query)
+    return all(shown.get(name) == [value] for name, value in named.items())

@@ -50,7 +50,10 @@ SENTENCES = {
         "This picture is too large for our storage. Choose a smaller one, or send the text without it."
     ),
     "image_not_stored": _("The picture could not be stored. Try again in a moment, or send the text without it."),
+    "reply_sent": _("This reply was already sent."),
+    "reply_not_held": _("This reply is not held any more."),
     # Tickets
+    "changed_since": _("Something else was done with this ticket since, so nothing was taken back."),
     "ticket_not_found": _("There is no ticket with this number."),
     "ticket_closed": _("This ticket is closed. Reopen it first."),
     "ticket_erased": _("This chat was erased. Nothing is left to go on with."),

@@ -20,7 +20,6 @@ NAME = "Halden Coffee"
 LOOK = {
     "name": NAME,
     "colour": "#884225",
-    "greeting": "How can we help?",
     "follow_pages": True,
 }
 NOTICE = "A shop that does not exist, to try the chat in"

@@ -112,9 +112,8 @@ def test_each_login_gets_a_new_session(web: Web, app: Flask) -> None:
     assert cookie.value != "x" * 43
 
 
-@pytest.mark.parametrize(
-    ("target", "leads_to"),
-    [
+def test_after_login_only_paths_of_ours_are_gone_to(web: Web) -> None:
+    cases: list[tuple[str, str]] = [
         ("/status", "/status"),
         ("/agent?ticket=1001", "/agent?ticket=1001"),
         ("//evil.example", "/agent"),
@@ -123,18 +122,17 @@ def test_each_login_gets_a_new_session(web: Web, app: Flask) -> None:
         ("javascript:alert(1)", "/agent"),
         ("/%09/evil.example", "/%09/evil.example"),
         ("/\t/evil.example", "/agent"),
-    ],
-)
-def test_after_login_only_paths_of_ours_are_gone_to(web: Web, target: str, leads_to: str) -> None:
-    browser = web.visitor()
-    browser.get("/agent/login")
-    answer = browser.client.post(
-        "/agent/login",
-        query_string={"next": target},
-        data={"email": "alice@example.com", "password": PASSWORD},
-        headers={"Origin": "http://localhost"},
-    )
-    assert browser.get(answer.location).location == leads_to
+    ]
+    for target, leads_to in cases:
+        browser = web.visitor()
+        browser.get("/agent/login")
+        answer = browser.client.post(
+            "/agent/login",
+            query_string={"next": target},
+            data={"email": "alice@example.com", "password": PASSWORD},
+            headers={"Origin": "http://localhost"},
+        )
+        assert browser.get(answer.location).location == leads_to
 
 
 def test_who_is_not_logged_in_is_sent_to_the_login_and_back(web: Web) -> None:

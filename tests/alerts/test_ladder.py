@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from supportchat.database import Database, Invalid, NotFound
-from tests.cast import Agent, Cast
+from tests.cast import Agent, Cast, new_id
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -399,3 +399,129 @@ def test_one_process_at_a_time_brings_the_alerts_up_to_date(ladder: Ladder, data
     with psycopg.connect(database_url) as other:
         other.execute("select advance_alerts()")
         assert ladder.advance() == {"due": False, "next_in": None, "is_held_up": True}
+
+
+def mention(agent: Agent, number: int, name: str = "Bob Ortiz", text: str = "please look") -> None:
+    agent.call("add_note", number=number, client_message_id=new_id(), note=f"@{name} {text}")
+
+
+def test_whom_a_note_mentions_is_told_until_they_have_read_it(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent
+) -> None:
+    number = cast.visitor().start()["number"]
+    read(alice, number)
+    mention(alice, number)
+    assert ladder.told() == [("bob", "mentioned", 0)]
+    bob.call("read_mentions", number=number, note_no=1)
+    assert ladder.told() == []
+
+
+@pytest.mark.parametrize("state", ["closed", "snoozed", "held"])
+def test_a_mention_is_told_of_whatever_state_the_ticket_is_in(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, rows: Any, state: str
+) -> None:
+    bob.call("set_availability", availability="away")
+    bob.call("change_alerts", values={"scope": "mine"})
+    number = cast.visitor().start()["number"]
+    if state == "closed":
+        alice.call("close_ticket", number=number)
+    elif state == "snoozed":
+        alice.call("snooze_ticket", number=number)
+    else:
+        rows("update tickets set held = 'link'")
+    mention(alice, number)
+    assert ladder.told() == [("bob", "mentioned", 0)]
+
+
+def test_who_has_the_ticket_is_told_of_a_mention_too_and_told_of_the_customer_until_that_is_read(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent
+) -> None:
+    give_device(alice)
+    number = cast.visitor().start("Hello?", customer_name="Vera Lindt")["number"]
+    assert ladder.told() == [("alice", "mine", 1)]
+    ladder.wait(1)
+    [push] = ladder.take()
+    ladder.note(push, "sent")
+    mention(bob, number, "Alice Kern")
+    assert ladder.told() == [("alice", "mine", 1)]
+    ladder.wait(1)
+    [again] = ladder.take()
+    assert (again["about"]["mention"]["agent"]["name"], again["id"] != push["id"]) == ("Bob Ortiz", True)
+    alice.call("read_mentions", number=number, note_no=1)
+    assert ladder.told() == [("alice", "mine", 1)]
+
+
+def test_who_was_told_of_a_mention_is_told_of_the_customer_when_that_becomes_theirs(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent
+) -> None:
+    vera = cast.visitor()
+    number = vera.start()["number"]
+    mention(alice, number)
+    vera.post("And?")
+    assert ladder.told() == [("alice", "mine", 2), ("bob", "mentioned", 0)]
+    bob.come().call("assign_ticket", number=number, assignee_id=bob.id, expected_id=alice.id)
+    assert ladder.told() == [("bob", "mine", 2)]
+
+
+def test_each_note_that_mentions_is_told_and_the_same_one_once(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    give_device(bob)
+    number = cast.visitor().start()["number"]
+    read(alice, number)
+    mention(alice, number)
+    [push] = ladder.take()
+    ladder.note(push, "sent")
+    assert ladder.take() == []
+    mention(alice, number, text="still")
+    [another] = ladder.take()
+    assert another["about"]["mention"]["note"] == "@Bob Ortiz still"
+
+
+def test_a_mention_waits_for_the_end_of_quiet_hours(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    give_device(bob)
+    here = datetime.now(ZoneInfo("UTC"))
+    around = {
+        "quiet_from": (here - timedelta(hours=1)).strftime("%H:%M"),
+        "quiet_until": (here + timedelta(hours=1)).strftime("%H:%M"),
+    }
+    bob.call("change_alerts", values=around)
+    number = cast.visitor().start()["number"]
+    mention(alice, number)
+    assert ladder.take() == []
+    [(is_later,)] = rows("select due_at > now() + interval '30 minutes' from agent_pushes")
+    assert is_later
+
+
+def test_a_mention_is_no_reason_not_to_be_the_next_one_told(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, carol: Agent
+) -> None:
+    carol.call("set_availability", availability="away")
+    number = cast.visitor().start()["number"]
+    bob.come()
+    mention(carol, number)
+    assert ladder.told() == [("alice", "mine", 1), ("bob", "mentioned", 0)]
+    ladder.wait(4)
+    assert ladder.told() == [("alice", "mine", 1), ("bob", "next", 1)]
+
+
+def test_an_erasure_ends_the_alert_of_a_mention(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, carol: Agent
+) -> None:
+    number = cast.visitor().start()["number"]
+    mention(alice, number)
+    assert ("bob", "mentioned", 0) in ladder.told()
+    carol.call("erase_customer", number=number)
+    assert ladder.told() == []
+
+
+def test_whoever_is_disabled_is_not_told_of_a_mention(
+    ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, carol: Agent
+) -> None:
+    number = cast.visitor().start()["number"]
+    read(alice, number)
+    mention(alice, number)
+    carol.call("disable_person", person_id=bob.id)
+    assert ladder.told() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.server import Server
+from tests.variants import variant
 
 from .attacks import ATTACKS
 from .stranger import Customers, run
@@ -27,13 +28,17 @@ CONNECTIONS = (
     "unread_answers",
 )
 CONTENTS = tuple(name for name in ATTACKS if name not in CONNECTIONS)
+# One of each kind: frames, requests without waiting, bodies, forms, answers; logins, writing, pages, pictures, keys.
+QUICK: tuple[str, ...] = ("pings", "pipelined_static", "chunked_slowly", "many_fields", "unread_answers")
+QUICK += ("logins", "starts", "marks", "links", "looks_of_many", "large_pictures", "made_up_keys")
 
 
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param(CONNECTIONS, id="connections"),
-        pytest.param(CONTENTS, id="contents"),
+        pytest.param(QUICK, id="one of each kind"),
+        pytest.param(CONNECTIONS, id="connections", marks=variant),
+        pytest.param(CONTENTS, id="contents", marks=variant),
     ],
 )
 def test_no_stranger_makes_a_customer_wait(server: Server, names: tuple[str, ...]) -> None:

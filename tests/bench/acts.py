@@ -17,11 +17,16 @@ ALL_HAVE_LEFT = "update public.agents set lease_expires_at = now() - interval '1
 WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1'"
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
 LIMITS = {of: [60, 60] for of in ("address", "browser", "account", "codes")}
-IS_ADMIN = "update public.agents set role = 'admin' where name = 'Agent 1'"
+HAS_PASSWORD = """
+insert into public.agent_credentials (agent_id, password_hash)
+select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
+"""
+# An admin counts only with a way in.
+IS_ADMIN = f"{HAS_PASSWORD}; update public.agents set role = 'admin' where name = 'Agent 1'"
 NO_ADMIN = "update public.agents set role = 'agent' where role = 'admin'"
 # As many of the colleague's tickets go back to the queue however large the desk is.
-HAS_THREE = """
-update public.agents set role = 'admin' where name = 'Agent 1';
+HAS_THREE = f"""
+{IS_ADMIN};
 update public.tickets set assigned_agent_id = (select id from public.agents where name = 'Agent 1')
 where id in (
     select t.id from public.tickets t join public.agents a on a.id = t.assigned_agent_id
@@ -53,21 +58,30 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
     select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
 ) and status = 'open'
 """
+MENTIONED = f"""
+insert into public.note_mentions (session_id, note_no, agent_id, written)
+select session_id, 1, a.id, '{{@Agent 1}}' from public.agents a cross join public.tickets t
+join public.user_sessions using (session_id) join public.visitors using (visitor_id)
+where token_hash = '{ANSWERED}' and t.status = 'open' and a.name = 'Agent 1'
+"""
 LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"
 )
 REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
+# Three replies of the agent, due a while ago, which the setting that is on has held.
+HELD = f"""
+insert into public.desk_settings (name, value) values ('undo_send_seconds', '10');
+insert into public.held_replies (session_id, client_message_id, agent_id, message, seen_seq, due_at, held_at)
+select t.session_id, ('{NEW_ID[:-1]}' || n)::uuid, t.assigned_agent_id, 'One', 1, now(), now()
+from (select * from public.tickets where status = 'open' order by number limit 1) as t, generate_series(7, 9) as n
+"""
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
 insert into public.one_time_links (token_hash, id, purpose, email, role, max_tickets, expires_at)
 values ('{TOKEN}', '{NEW_ID}', 'invitation', 'eve@example.com', 'agent', 5, now() + interval '1 day')
-"""
-HAS_PASSWORD = """
-insert into public.agent_credentials (agent_id, password_hash)
-select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
 """
 TWO_FACTOR = f"""
 {HAS_PASSWORD};
@@ -280,8 +294,17 @@ class People:
             act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("add_note", "mention", client_message_id=NEW_ID, note="@Agent 1 and @Agent 2"),
+            act("read_mentions", note_no=9, given=MENTIONED),
+            Act("complete_mention", {"agent_id": self.agent, "text": "a"}),
             act("reply_and_act", "close", client_message_id=NEW_ID, message="Goodbye", then="close"),
             act("reply_and_act", "snooze", client_message_id=NEW_ID, message="Wait", then="snooze", tags=["heating"]),
+            act("post_reply", "held", given=HELD, client_message_id=NEW_ID, message="Wait", may_hold=True),
+            act("held_replies", given=HELD),
+            act("picture_of_held", client_message_id=NEW_ID),
+            Act("release_replies", {}, given=HELD),
+            act("take_back_reply", given=HELD, client_message_id=f"{NEW_ID[:-1]}7"),
+            act("forget_reply", given=HELD, client_message_id=f"{NEW_ID[:-1]}7"),
             act("replies_for_ticket", given=REPLY, words=["hello"]),
             Act("list_replies", {"agent_id": self.agent}, given=REPLY),
             Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),
@@ -337,12 +360,15 @@ class People:
             act("unsnooze_ticket", given=SNOOZED, **number),
             act("search_tickets", "words that are not there", words="unheard of"),
             act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            act("search_tickets", "a view's count", states=["open"], limit=100),
+            act("search_tickets", "closed ones of a customer", author="customer", states=["closed"]),
             Act("index_lines", {"limit": 10}, "what is new", LOG_UNREAD),
             Act("index_lines", {"limit": 10}, "what is older"),
             act("list_views", given=VIEWED),
             act("save_view", name="Open", query="is:open"),
             act("delete_view", given=VIEWED, view_id=NEW_ID),
             act("change_tickets", numbers=[self.open.number], act="priority", value="1"),
+            act("undo_tickets", act="priority", changes=Jsonb([{"number": self.open.number, "version": 1}])),
         ]
 
     def _reading(self) -> list[Act]:
@@ -448,6 +474,7 @@ class People:
             act("preview_erasure", number=number),
             act("erase_customer", number=number, everything=True),
             act("show_privacy"),
+            act("show_settings"),
             act("preview_retention", days=3650),
             act("list_sites"),
             act("add_site", key="shop", name="The shop"),

@@ -292,14 +292,23 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     """Have a customer and an agent talk."""
     limits = {"address": Limit(2, 60), "browser": Limit(9, 60)}
     vera, once = cast.visitor(), new_id()
-    vera.start("Hello \N{WAVING HAND SIGN}", customer_name="Vera", address="192.0.2.1", limits=limits)
+    vera.start(
+        "Hello \N{WAVING HAND SIGN}",
+        customer_name="Vera",
+        address="192.0.2.1",
+        framed_on="https://a.example",
+        limits=limits,
+    )
     session_id, number = vera.chat["session_id"], vera.chat["number"]
     vera.post("One", client_message_id=once)
     vera.post("One", client_message_id=once)
     vera.post("", image=PICTURE)
     door.refused("post_message", visitor=vera.key, session_id=session_id, client_message_id=once, message="Two")
     alice.reply(number, "Good morning")
-    alice.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    alice.call("complete_mention", text="o")
+    alice.call("add_note", number=number, client_message_id=new_id(), note="Careful, @Bob Ortiz")
+    cast.agent("bob").call("read_mentions", number=number, note_no=1)
+    door.refused("read_mentions", agent_id=alice.id, number=9999, note_no=1)
     [image_id] = [line["image"]["id"] for line in vera.lines if line.get("image")]
     door.call("image_of_session", image_id=image_id, visitor=vera.key)
     door.call("orphan_images", keys=["a" * 64, "b" * 64])
@@ -383,7 +392,9 @@ def find(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
     door.refused("delete_view", agent_id=carol.id, view_id=view["id"])
     alice.call("list_views")
     alice.call("delete_view", view_id=view["id"])
-    alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
+    done = alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
+    alice.call("undo_tickets", act="tag", changes=[*done["changes"], {"number": 77, "version": 1}])
+    door.refused("undo_tickets", agent_id=alice.id, act="erase", changes=[])
     door.refused("change_tickets", agent_id=alice.id, numbers=[number], act="none")
 
 
@@ -408,7 +419,26 @@ def save_replies(door: Heard, cast: Cast, alice: Agent) -> None:
         alice.call("replies_for_ticket", number=number, words=words)
     door.refused("delete_reply", agent_id=alice.id, reply_id=saved)
     carol.call("delete_reply", reply_id=saved)
+    hold_replies(door, alice, carol, number)
     alice.call("reply_and_act", number=number, client_message_id=new_id(), message="Goodbye", then="close")
+
+
+def hold_replies(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
+    """Hold replies, take one back, and send the other."""
+    carol.call("change_settings", values={"undo_send_seconds": 30})
+    once = {"number": number, "client_message_id": new_id()}
+    image = PICTURE | {"key": "f" * 64}
+    alice.call("reply_and_act", **once, message="Wait", image=image, tags=["Parts"], may_hold=True)
+    alice.call("held_replies", number=number)
+    alice.call("picture_of_held", **once)
+    alice.call("take_back_reply", **once)
+    alice.call("forget_reply", **once)
+    door.refused("take_back_reply", agent_id=alice.id, **once)
+    alice.reply(number, "Sent", may_hold=True)
+    door.run("update public.held_replies set due_at = now() where due_at is not null")
+    door.call("release_replies")
+    carol.call("show_settings")
+    carol.call("change_settings", values={"undo_send_seconds": 0})
 
 
 def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:

@@ -39,13 +39,40 @@ def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
         return [problem for each in value for problem in misfits(each, get_args(shape)[0], f"{place}[]")]
     if is_typeddict(shape) and isinstance(value, dict):
         hints = get_type_hints(shape)
-        wrong = sorted(value.keys() ^ hints.keys())
+        wrong = sorted((value.keys() ^ hints.keys()) - shape.__optional_keys__)
         return [f"{place}.{key}" for key in wrong] + [
             problem
             for key in value.keys() & hints.keys()
             for problem in misfits(value[key], hints[key], f"{place}.{key}")
         ]
     return [] if type(value) is shape else [f"{place}: {value!r}"]
+
+
+def held_replies(alice: Agent, carol: Agent, rows: Any) -> dict[str, tuple[Any, Any]]:
+    """Have replies held, taken back, refused and sent, and return what comes with the type that says so."""
+    carol.call("change_settings", values={"undo_send_seconds": 30})
+    number = Cast(alice._database).visitor().start("And I?")["number"]
+    alice.call("assign_ticket", number=number, assignee_id=alice.id)
+    once = {"number": number, "client_message_id": new_id()}
+    told = alice.call("reply_and_act", **once, message="Hi", image=IMAGE | {"key": "2" * 64}, tags=["a"], may_hold=True)
+    found = {
+        "reply_and_act that is held": (told, shapes.RepliedAndActed),
+        "held_replies": (alice.call("held_replies", number=number), list[shapes.HeldReply]),
+        "picture_of_held": (alice.call("picture_of_held", **once), shapes.StoredPicture),
+        "take_back_reply": (alice.call("take_back_reply", **once), shapes.HeldReply),
+    }
+    alice.reply(number, "Sent", may_hold=True)
+    rows("update held_replies set due_at = now() where due_at is not null")
+    found["release_replies"] = alice._database.call("release_replies"), shapes.ReleasedReplies
+    alice.reply(number, "Refused", may_hold=True)
+    carol.call("assign_ticket", number=number, assignee_id=carol.id, expected_id=alice.id)
+    rows("update held_replies set due_at = now() where due_at is not null")
+    alice._database.call("release_replies")
+    carol.call("change_settings", values={"undo_send_seconds": 0})
+    sent = {"client_message_id": new_id(), "message": "Bye", "then": "close"}
+    found["reply_and_act"] = carol.call("reply_and_act", number=number, **sent), shapes.RepliedAndActed
+    found["list_tickets with what was not sent"] = alice.call("list_tickets"), shapes.Queue
+    return found
 
 
 @pytest.fixture
@@ -57,7 +84,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     number, call = vera.chat["number"], database.call
     posted = vera.post("Still here?", client_message_id=once, image=IMAGE | {"key": "e" * 64})
     owner = alice if vera.chat["agent"]["id"] == alice.id else bob
-    note = owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    note = owner.call("add_note", number=number, client_message_id=new_id(), note="Careful, @Carol Tan")
     closed = call("close_chat", visitor=vera.key)
     alice.call("save_draft", number=number, mode="reply", draft="Half an answer")
     for agent in (alice, bob):
@@ -97,6 +124,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk"
     )
     alice.call("change_alerts", values={"scope": "all"})
+    carol.call("add_note", number=waits, client_message_id=new_id(), note="@Alice Kern")
     cast.visitor().start("Hello")
     rows("update agents set lease_expires_at = null where id = %s", alice.id)
     advanced = call("advance_alerts")
@@ -106,6 +134,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     renamed = carol.call("rename_tag", tag_id=spares["id"], name="Spare parts")
     indexed = call("index_lines")
     viewed = alice.call("save_view", name="Open", query="is:open")
+    held = held_replies(alice, carol, rows)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -161,7 +190,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "ticket_of_agent that waits": (bob.call("ticket_of_agent", number=waits), shapes.Ticket),
         "drafts_of_agent": (alice.call("drafts_of_agent"), list[shapes.Draft]),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
+        "list_tickets of who is mentioned": (carol.call("list_tickets"), shapes.Queue),
+        "complete_mention": (alice.call("complete_mention", text="bo"), list[shapes.MentionChoice]),
         "queue_changes": (call("queue_changes", session_ids=[session_id], agent_ids=[bob.id]), shapes.QueueChanges),
+        "tag_ticket": (alice.call("tag_ticket", number=number), shapes.TaggedTicket),
         "list_tags": (tagged, list[shapes.ListedTag]),
         "complete_tag": (alice.call("complete_tag", text=parts["name"][:3]), list[shapes.Tag]),
         "rename_tag": (renamed, shapes.RenamedTag),
@@ -173,7 +205,12 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
             alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts"),
             shapes.ChangedTickets,
         ),
+        "undo_tickets": (
+            alice.call("undo_tickets", act="tag", changes=[{"number": number, "version": 1}]),
+            shapes.UndoneTickets,
+        ),
         "queue_counts": (call("queue_counts"), shapes.DeskCounts),
+        **held,
         "report_process": (
             call("report_process", process_id=new_id(), sockets=0, came=[], left=[], token_hashes=[]),
             shapes.ProcessReport,

@@ -99,13 +99,14 @@ def test_a_sub_with_what_nobody_sees_names_nobody(sub: str) -> None:
     assert reason(signed(sub=sub)).startswith(("sub", "size"))
 
 
-@pytest.mark.parametrize("sub", ["'; drop table persons; --", "{vera}", "../..", "%s", "\\", "ve/ra", "李", "👩‍🚀"[:1]])
-def test_a_sub_of_odd_characters_is_that_person_and_nobody_else(sub: str, web: Web, site: str, rows: Any) -> None:
-    phone, laptop, other = web.customer("Mine"), web.visitor(), web.visitor()
-    identify(phone, signed(sub=sub))
-    assert identify(laptop, signed(sub=sub)).get_json()["has_chat"] is True
-    assert identify(other, signed(sub=sub + "x")).get_json()["has_chat"] is False
-    assert rows("select count(*) from persons where sub = %s", sub) == [(1,)]
+def test_a_sub_of_odd_characters_is_that_person_and_nobody_else(web: Web, site: str, rows: Any) -> None:
+    cases: list[str] = ["'; drop table persons; --", "{vera}", "../..", "%s", "\\", "ve/ra", "李", "👩‍🚀"[:1]]
+    for sub in cases:
+        phone, laptop, other = web.customer("Mine"), web.visitor(), web.visitor()
+        identify(phone, signed(sub=sub))
+        assert identify(laptop, signed(sub=sub)).get_json()["has_chat"] is True
+        assert identify(other, signed(sub=sub + "x")).get_json()["has_chat"] is False
+        assert rows("select count(*) from persons where sub = %s", sub) == [(1,)]
 
 
 def test_texts_that_no_database_takes_are_left_out(web: Web, site: str, rows: Any) -> None:

@@ -35,9 +35,8 @@ def test_an_issuer_can_be_named(web: Web, rows: Any) -> None:
     assert ISSUER["keys_url"] in admin.get(PAGE).text
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "said"),
-    [
+def test_what_cannot_be_is_refused_at_its_field_and_stays_typed(web: Web, rows: Any) -> None:
+    cases: list[tuple[str, str, str]] = [
         ("keys_url", "http://abc.supabase.co/keys", "begins with https://"),
         ("keys_url", "https://user@abc.supabase.co/keys", "begins with https://"),
         ("keys_url", "file:///etc/passwd", "begins with https://"),
@@ -49,16 +48,14 @@ def test_an_issuer_can_be_named(web: Web, rows: Any) -> None:
         ("longest_minutes", "0", "whole number from 1 to 1440"),
         ("longest_minutes", "soon", "whole number from 1 to 1440"),
         ("issuer", "x" * 501, "up to 500 characters"),
-    ],
-)
-def test_what_cannot_be_is_refused_at_its_field_and_stays_typed(
-    field: str, value: str, said: str, web: Web, rows: Any
-) -> None:
-    answer = web.agent("carol").post(PAGE, **ISSUER | {field: value})
-    assert answer.status_code == 422
-    assert said in answer.text
-    assert ISSUER["keys_url"] in answer.text or field == "keys_url"
-    assert rows("select count(*) from site_identity") == [(0,)]
+    ]
+    carol = web.agent("carol")
+    for field, value, said in cases:
+        answer = carol.post(PAGE, **ISSUER | {field: value})
+        assert answer.status_code == 422
+        assert said in answer.text
+        assert ISSUER["keys_url"] in answer.text or field == "keys_url"
+        assert rows("select count(*) from site_identity") == [(0,)]
 
 
 def test_a_secret_is_shown_once_and_there_are_two_at_most(web: Web, rows: Any, carol: Agent) -> None:

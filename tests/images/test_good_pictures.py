@@ -17,6 +17,7 @@ from supportchat.images.boxes import picture_box
 from supportchat.images.pipeline import store_upload
 from supportchat.images.redraw.still import fitting
 from supportchat.images.stores import FileStore
+from tests.variants import first, variants
 
 Size = tuple[int, int]
 
@@ -49,7 +50,7 @@ def noise(size: Size = (640, 480)) -> Image.Image:
     return ImageChops.add(Image.merge("RGB", spots), Image.effect_noise(size, 20).convert("RGB"), 1, -128)
 
 
-def page(size: Size = (2600, 1600)) -> Image.Image:
+def page(size: Size = (2600, 500)) -> Image.Image:
     """Return a screenshot of text."""
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
@@ -69,14 +70,13 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize(
     ("kind", "options", "missing"),
     [
-        *(("JPEG", {}, missing) for missing in (2, 200, 5000)),
+        ("JPEG", {}, 5000),
         ("JPEG", {"progressive": True}, 5000),
         ("MPO", {"save_all": True, "append_images": [noise((64, 48))]}, 900),
         ("WEBP", {}, 100),
-        ("WEBP", {"lossless": True}, 5000),
-        ("PNG", {}, 40),
         ("PNG", {}, 50_000),
         ("GIF", {}, 5000),
+        *variants([("JPEG", {}, 2), ("JPEG", {}, 200), ("WEBP", {"lossless": True}, 5000), ("PNG", {}, 40)]),
     ],
 )
 def test_a_picture_that_is_cut_off_is_taken_as_far_as_it_goes(
@@ -88,7 +88,7 @@ def test_a_picture_that_is_cut_off_is_taken_as_far_as_it_goes(
     assert difference(picture.crop(top), whole.crop(top)) < 30
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1"])
+@pytest.mark.parametrize("mode", ["RGB", "P", "1", *variants(["L", "RGBA"])])
 def test_what_is_missing_of_a_png_is_gray_and_is_said(store: FileStore, mode: str) -> None:
     whole = encoded(noise().convert(mode), "PNG")
     image, picture = drawn(store, whole[: len(whole) // 2])
@@ -101,10 +101,10 @@ def test_what_is_missing_of_a_png_is_gray_and_is_said(store: FileStore, mode: st
 def test_heic_and_avif_are_taken_also_when_they_are_cut_off(store: FileStore) -> None:
     pillow_heif.register_heif_opener()
     for kind in ("HEIF", "AVIF"):
-        whole = encoded(noise(), kind)
+        whole = encoded(noise((160, 120)), kind)
         for content in (whole, whole[:-100]):
             image, picture = drawn(store, content)
-            assert (image["content_type"], picture.size) == ("image/jpeg", (640, 480))
+            assert (image["content_type"], picture.size) == ("image/jpeg", (160, 120))
 
 
 # What lies beside the pixels
@@ -150,10 +150,9 @@ def test_what_is_large_or_wrong_beside_the_pixels_is_left_out(
     ("kind", "size", "stored"),
     [
         ("JPEG", (12000, 9000), (2048, 1536)),
-        ("JPEG", (20000, 800), (15811, 632)),
         ("PNG", (7680, 4320), (2048, 1152)),
-        ("WEBP", (7680, 4320), (2048, 1152)),
         ("PNG", (65535, 10), (16000, 2)),
+        *variants([("JPEG", (20000, 800), (15811, 632)), ("WEBP", (7680, 4320), (2048, 1152))]),
     ],
 )
 def test_a_large_picture_is_taken(store: FileStore, kind: str, size: Size, stored: Size) -> None:
@@ -228,7 +227,7 @@ def test_colours_are_those_that_the_profile_means(store: FileStore, kind: str, a
     assert picture.convert("RGB").getpixel((16, 16)) == pytest.approx((10, 250, 10), abs=14)
 
 
-@pytest.mark.parametrize("profile", [b"no profile", b"\0" * 200, profile_of("")[:300]])
+@pytest.mark.parametrize("profile", first([profile_of("")[:300], b"no profile", b"\0" * 200]))
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_profile_that_cannot_be_used_changes_nothing(store: FileStore, profile: bytes, mode: str) -> None:
     whole = Image.new("RGB", (32, 32), (90, 90, 90)).convert(mode)

@@ -58,10 +58,10 @@ def test_an_object_comes_back_as_it_was_stored(store: SupabaseStore, rows: Any) 
         store.open(key)
 
 
-@pytest.mark.parametrize("key", ["", "../secret", "a" * 63, "A" * 64, "a" * 64 + "/b"])
-def test_only_keys_of_ours_are_opened(store: SupabaseStore, key: str) -> None:
-    with pytest.raises(FileNotFoundError):
-        store.open(key)
+def test_only_keys_of_ours_are_opened(store: SupabaseStore) -> None:
+    for key in ("", "../secret", "a" * 63, "A" * 64, "a" * 64 + "/b"):
+        with pytest.raises(FileNotFoundError):
+            store.open(key)
 
 
 def test_the_bucket_is_private(place: Place, store: SupabaseStore) -> None:
@@ -144,24 +144,21 @@ def test_a_storage_that_fails_is_unavailable(store: SupabaseStore, storage: Stor
     store.put(new_key(), io.BytesIO(b"x"), "image/webp")
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
+def test_what_the_gateway_says_in_json_is_unavailable_too(store: SupabaseStore, storage: Storage) -> None:
+    said: list[tuple[int, Any]] = [
         (502, {"message": "An invalid response was received from the upstream server"}),
         (429, {"message": "Too many requests"}),
         (500, []),
         (503, None),
         (200, []),
-    ],
-)
-def test_what_the_gateway_says_in_json_is_unavailable_too(
-    store: SupabaseStore, storage: Storage, status: int, body: Any
-) -> None:
-    storage.answer_with(status, body)
-    with pytest.raises(StoreUnavailable):
-        store.put(new_key(), io.BytesIO(b"x"), "image/webp")
-    with pytest.raises(StoreUnavailable):
-        store.problems()
+    ]
+    for status, body in said:
+        storage.heal()
+        storage.answer_with(status, body)
+        with pytest.raises(StoreUnavailable):
+            store.put(new_key(), io.BytesIO(b"x"), "image/webp")
+        with pytest.raises(StoreUnavailable):
+            store.problems()
 
 
 def test_the_key_follows_no_redirect(store: SupabaseStore, storage: Storage, place: Place) -> None:

@@ -15,6 +15,8 @@ from supportchat.config import Config
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.server.beginning import offer_setup, prepare_people
+from tests.postgres import COPY
+from tests.variants import first
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -22,14 +24,21 @@ HERE = Config(demo=True)
 PUBLIC = Config(public_url="https://chat.example.com")
 
 
+@pytest.fixture(scope="session")
+def unused(cluster: str) -> str:
+    """The name of a desk's database that nobody has used, to be copied."""
+    with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
+        connection.execute("create database unused owner supportchat")
+    migrate(make_conninfo(cluster, user="supportchat", dbname="unused"))
+    return "unused"
+
+
 @pytest.fixture
-def new_database(cluster: str) -> Iterator[PostgresDatabase]:
+def new_database(cluster: str, unused: str) -> Iterator[PostgresDatabase]:
     """A desk that nobody has used."""
     with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
-        connection.execute("create database beginning owner supportchat")
-        conninfo = make_conninfo(cluster, user="supportchat", dbname="beginning")
-        migrate(conninfo)
-        door = PostgresDatabase(conninfo)
+        connection.execute(f"create database beginning template {unused} owner supportchat {COPY}".encode())
+        door = PostgresDatabase(make_conninfo(cluster, user="supportchat", dbname="beginning"))
         yield door
         door.close()
         connection.execute(sql.SQL("drop database beginning with (force)"))
@@ -48,7 +57,7 @@ def test_a_desk_of_ones_own_has_demo_accounts_and_no_setup(
     assert offer_setup(new_database) == ""
 
 
-@pytest.mark.parametrize("config", [PUBLIC, Config(demo=False)])
+@pytest.mark.parametrize("config", first([PUBLIC, Config(demo=False)]))
 def test_without_them_each_start_offers_another_setup(new_database: PostgresDatabase, config: Config) -> None:
     prepare_people(new_database, config)
     assert names(new_database) == []

@@ -100,11 +100,12 @@ def test_links_that_do_not_work_answer_alike(web: Web, carol: Agent, alice: Agen
     assert len({page.text for page in (*pages, *answers) if "nonce" not in page.text}) <= 1
 
 
-@pytest.mark.parametrize("token", ["", " ", "%00", "null", "0", "x" * 43, "x" * 5000, "%2e%2e%2f", "[]"])
-def test_what_is_no_token_opens_nothing(web: Web, carol: Agent, token: str) -> None:
+def test_what_is_no_token_opens_nothing(web: Web, carol: Agent) -> None:
+    cases: list[str] = ["", " ", "%00", "null", "0", "x" * 43, "x" * 5000, "%2e%2e%2f", "[]"]
     link_for(carol, "invite_person", email="lena@example.com")
-    assert web.visitor().get(f"/links/{token}").status_code == 404
-    assert web.visitor().post(f"/links/{token}", name="Eve", password=NEW).status_code in (403, 404)
+    for token in cases:
+        assert web.visitor().get(f"/links/{token}").status_code == 404
+        assert web.visitor().post(f"/links/{token}", name="Eve", password=NEW).status_code in (403, 404)
 
 
 def test_only_a_hash_of_a_token_is_stored(carol: Agent, rows: Any) -> None:

@@ -12,7 +12,9 @@ PICTURE = {"content_type": "image/png", "width": 2, "height": 2, "bytes": 4, "di
 # Tables with rows of a conversation: what erase_conversation has to think of. A new one belongs there, and here.
 OF_CONVERSATIONS = {
     *("user_sessions", "chat_messages", "tickets", "chat_images", "events", "ticket_notes", "ticket_reads"),
+    "note_mentions",
     *("customers_here", "customer_pages", "bans", "search_lines", "ticket_tags", "ticket_drafts"),
+    "held_replies",
     *("agent_alerts", "agent_pushes"),
 }
 
@@ -24,13 +26,19 @@ def picture(number: int) -> dict[str, Any]:
 
 def talk(database: Database, vera: Visitor, alice: Agent) -> int:
     """Have a customer with a name and a phone number, a picture and a note on them; return the number of the ticket."""
-    vera.start("My secret", customer_name="Vera Lindt", customer_phone="+49 30 1234567", time_zone="Europe/Berlin")
+    vera.start(
+        "My secret",
+        customer_name="Vera Lindt",
+        customer_phone="+49 30 1234567",
+        time_zone="Europe/Berlin",
+        framed_on="https://shop.example",
+    )
     number = int(vera.chat["number"])
     vera.post("", image=picture(number))
     alice.reply(number, "An answer")
     page = {"url": "https://shop.example/kettles", "title": "My secret", "at": "2026-11-27T09:00:00+00:00"}
     database.call("record_pages", visitor=vera.key, visit={"pages": [page], "referrer": "https://shop.example/"})
-    alice.call("add_note", number=number, client_message_id=new_id(), note="She is upset")
+    alice.call("add_note", number=number, client_message_id=new_id(), note="She is upset, @Bob Ortiz")
     alice.call("save_draft", number=number, mode="note", draft="She is still upset")
     return number
 

@@ -54,6 +54,7 @@ def test_a_copy_has_every_chat_and_every_picture_of_the_customer(
     assert archive.read("pictures/1001-3.png") == BYTES
     text = archive.read("conversation.json").decode()
     first, second = json.loads(text)["conversations"]
+    assert first["page_around"] == "https://shop.example"
     assert first["customer"] == {
         "name": "Vera Lindt",
         "phone": "+49 30 1234567",
@@ -73,7 +74,7 @@ def test_a_copy_has_every_chat_and_every_picture_of_the_customer(
 def test_private_notes_come_in_a_file_of_their_own_and_only_when_asked_for(web: Web, number: int) -> None:
     archive = downloaded(web.agent("carol"), number, notes="on")
     [note] = json.loads(archive.read("private-notes.json"))
-    assert (note["ticket"], note["agent"], note["text"]) == (1001, "Alice Kern", "She is upset")
+    assert (note["ticket"], note["agent"], note["text"]) == (1001, "Alice Kern", "She is upset, @Bob Ortiz")
     assert "upset" not in archive.read("conversation.json").decode()
 
 

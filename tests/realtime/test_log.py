@@ -111,7 +111,8 @@ def have_a_day(database: Database, vera: Visitor, alice: Agent, bob: Agent) -> N
     owner.call("mark_spam", number=number)
     owner.call("reopen_ticket", number=number)
     shut_out(database, vera, owner)
-    owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    owner.call("add_note", number=number, client_message_id=new_id(), note="Careful, @Carol Tan")
+    Agent(database, "carol").call("read_mentions", number=number, note_no=1)
     [tag] = owner.call("tag_ticket", number=number, add=["Parts"])["tags"]
     Agent(database, "carol").call("delete_tag", tag_id=tag["id"])
     owner.call("set_priority", number=number, priority=1)
@@ -136,10 +137,12 @@ def test_no_event_of_the_log_holds_a_text_or_a_name(cast: Cast, alice: Agent, ro
     vera.start("Something private", customer_name="Vera Maier")
     alice.reply(vera.chat["number"], "Something else that is private")
     alice.call("tag_ticket", number=vera.chat["number"], add=["A private tag"])
+    alice.call("add_note", number=vera.chat["number"], client_message_id=new_id(), note="@Bob Ortiz, keep it private")
     written = rows("select coalesce(string_agg(e::text, ' '), '') from events e")[0][0]
     assert "private" not in written
     assert "Vera" not in written
     assert "Alice" not in written
+    assert "Bob" not in written
 
 
 def test_events_go_after_a_day_but_for_those_of_a_ticket(database: Database, cast: Cast, rows: Any) -> None:

@@ -16,8 +16,8 @@ FORMULAS = ["=cmd|' /C calc'!A1", "+1", "-2", "@SUM(A1)", "\t=1", '"=1', "a;=1",
 
 
 @pytest.fixture(autouse=True)
-def _in_english(app: Flask) -> Any:
-    with app.test_request_context():
+def _in_english(lone_app: Flask) -> Any:
+    with lone_app.test_request_context():
         yield
 
 

@@ -21,6 +21,7 @@ from tests.cast import PASSWORD
 from tests.routes import calls
 from tests.security.conftest import People
 from tests.server import Server
+from tests.variants import variants
 from tests.web import ORIGIN
 
 SECRET = "Zq7xVw1pL0sKd93jHfTg5RbNmYc8uEiAoX2W4Q6vB3k"  # as long as a key of ours
@@ -94,11 +95,8 @@ def test_no_route_writes_what_was_sent_into_the_log(app: Flask, people: People, 
     "fault",
     [
         RuntimeError,
-        KeyError,
-        ValueError,
-        OSError,
         psycopg.errors.CheckViolation,
-        psycopg.errors.InvalidTextRepresentation,
+        *variants([KeyError, ValueError, OSError, psycopg.errors.InvalidTextRepresentation]),
     ],
 )
 def test_no_fault_of_any_route_quotes_what_was_sent(

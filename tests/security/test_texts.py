@@ -23,6 +23,7 @@ from supportchat.web.text import clean_line, clean_text
 from tests.cast import Agent, Cast, Visitor, new_id
 from tests.languages.reading import read
 from tests.routes import calls
+from tests.variants import variants
 from tests.web import ORIGIN, Browser, Web
 
 from .access import POLICIES
@@ -182,23 +183,25 @@ BREAKOUT = "".join(
 )
 
 
-def reflected(app: Flask, browser: Browser, policies: Container[str], text: str) -> Iterator[tuple[str, TestResponse]]:
-    """Send a text in every field and header of every route of some policies."""
+def reflected(
+    app: Flask, browser: Browser, policies: Container[str], text: str, both: bool
+) -> Iterator[tuple[str, TestResponse]]:
+    """Send a text in every field and header of every route of some policies, by htmx and without, or one of `both`."""
     fields = dict.fromkeys(FIELDS, text[:3000])
     header = quote(text[:500], safe="<>\"'/:;()[]{}=% ")
     said = ("User-Agent", "Accept-Language", "X-Language", "HX-Target", "X-Forwarded-For", "If-None-Match")
     headers = {"Origin": ORIGIN, **dict.fromkeys(said, header), "HX-Source": f"form#{header}"}
     headers |= {"Referer": f"{ORIGIN}/{header}", "HX-Current-URL": f"{ORIGIN}/agent?view={header}"}
-    for policy, method, path in calls(app, new_id()):
+    for number, (policy, method, path) in enumerate(calls(app, new_id())):
         if policy in policies and not path.startswith("/static") and path != "/agent/logout":
-            for htmx in ({}, {"HX-Request": "true"}):
+            for htmx in HTMX_OR_NOT if both else HTMX_OR_NOT[number % 2 :][:1]:
                 ask: dict[str, Any] = {"query_string": urlencode(fields)} | (
                     {"data": fields} if method != "GET" else {}
                 )
                 yield path, browser.client.open(path, method=method, headers=headers | htmx, buffered=True, **ask)
 
 
-@pytest.mark.parametrize("text", [BREAKOUT, "".join(LINES), SQL[1] + UNICODE[0]])
+@pytest.mark.parametrize("text", [BREAKOUT, "".join(LINES), *variants([SQL[1] + UNICODE[0]])])
 def test_rows_13_37_44_and_51_nothing_that_is_sent_comes_back_as_more_than_text(
     app: Flask, web: Web, alice: Agent, rows: Any, text: str
 ) -> None:
@@ -209,7 +212,7 @@ def test_rows_13_37_44_and_51_nothing_that_is_sent_comes_back_as_more_than_text(
         (web.agent("carol"), POLICIES.keys() - {"anyone", "visitor"}),
     )
     for browser, policies in who:
-        for path, answer in reflected(app, browser, policies, text):
+        for path, answer in reflected(app, browser, policies, text, both=text == BREAKOUT):
             assert answer.status_code < 500, path
             elements = Elements(answer.get_data(as_text=True))
             assert not any("onerror" in kind for kind in elements.kinds), path
@@ -317,7 +320,7 @@ def test_row_45_no_answer_leads_elsewhere_whatever_names_the_way(app: Flask, web
         if path not in ENDS
     ]
     # Those whose answer leads to what the request says.
-    leading = [call for call in asked if led("/agent?ticket=1001", *call) != led("/agent?ticket=1002", *call)]
+    leading = [call for call in asked if any("98765" in address for address in led("/agent?ticket=98765", *call))]
     assert {path for _, path, *_ in leading} >= {"/agent/login", "/agent/language", "/agent/availability", "/tickets"}
     for _, same in itertools.groupby(leading, key=lambda call: call[:2]):
         for target, call in zip(ELSEWHERE, itertools.cycle(same), strict=False):
@@ -343,11 +346,13 @@ def tree_of(source: Path) -> ast.Module:
 
 def called(tree: ast.AST, name: str) -> list[ast.Call]:
     """Return the calls of a function or method of this name."""
-    return [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) == name
-    ]
+    return [call for call in calls_in(tree) if (getattr(call.func, "id", "") or getattr(call.func, "attr", "")) == name]
+
+
+@functools.cache
+def calls_in(tree: ast.AST) -> list[ast.Call]:
+    """Return all calls."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
 # Markup of a variable, where what comes is HTML already: a rendered template, or escaped just before.

@@ -14,6 +14,12 @@ from supportchat.sites.forms import MOST, SiteForm, key_from, origin_of_site
 pytestmark = pytest.mark.mode("postgres")
 
 
+@pytest.fixture
+def app(lone_app: Flask) -> Flask:
+    """One that asks no database for anything."""
+    return lone_app
+
+
 def form_of(app: Flask, **typed: str) -> SiteForm:
     with app.test_request_context():
         form = SiteForm(MultiDict({"name": "Shop", "colour": "#8c4126", **typed}))

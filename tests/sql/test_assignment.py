@@ -323,6 +323,19 @@ def test_what_waits_although_somebody_else_could_take_it_is_stuck(
     assert database.call("stuck_tickets") == []
 
 
+def test_of_many_stuck_tickets_the_most_urgent_is_named(database: Database, alice: Agent, rows: Any) -> None:
+    rows("alter table tickets disable trigger user")
+    rows(
+        "with chats as ("
+        " insert into user_sessions (is_anonymous) select true from generate_series(1, 101) returning session_id"
+        ") insert into tickets (session_id, awaiting_since, updated_at)"
+        " select session_id, now(), now() - interval '1 minute' from chats"
+    )
+    [(latest,)] = rows("select max(number) from tickets")
+    rows("update tickets set urgency = 1 where number = %s", latest)
+    assert latest in database.call("stuck_tickets")
+
+
 def test_places_are_counted_up_to_101(cast: Cast, database: Database, rows: Any) -> None:
     [vera] = started(cast, 1)
     rows(
@@ -373,6 +386,17 @@ def test_many_tickets_of_who_leaves_go_back_in_portions(
     started(cast, 52)
     leave(rows, alice)
     assert [database.call("sweep_assignment")["returned"] for _ in range(4)] == [25, 25, 2, 0]
+
+
+def test_of_many_tickets_of_who_leaves_the_most_urgent_goes_back_first(
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
+) -> None:
+    rows("update agents set max_tickets = 100")
+    *_, last = started(cast, 26)
+    alice.call("set_priority", number=last.chat["number"], priority=1)
+    leave(rows, alice)
+    assert database.call("sweep_assignment")["returned"] == 25
+    assert last.chat["status"] == "waiting"
 
 
 def test_who_came_first_is_served_first_also_before_the_next_sweep(cast: Cast, alice: Agent, rows: Any) -> None:

@@ -30,9 +30,8 @@ def lines(agent: Agent, words: str, number: int = 1001) -> list[str]:
     return [line["text"] for line in hits.get(str(number), [])]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_a_ticket_is_found_by_number_name_phone_and_the_beginning_of_words(vera: Visitor, alice: Agent) -> None:
+    cases: list[str] = [
         "heating",
         "HEAT",
         "cold heat",
@@ -45,12 +44,9 @@ def lines(agent: Agent, words: str, number: int = 1001) -> list[str]:
         "4930901820",
         "49 30",
         "+49 30 901820",
-    ],
-)
-def test_a_ticket_is_found_by_number_name_phone_and_the_beginning_of_words(
-    vera: Visitor, alice: Agent, words: str
-) -> None:
-    assert found(alice, words) == [1001]
+    ]
+    for words in cases:
+        assert found(alice, words) == [1001]
 
 
 @pytest.mark.parametrize("words", ["eating", "heating hot", "1002", "heatings"])
@@ -58,9 +54,8 @@ def test_what_is_not_there_is_not_found(vera: Visitor, alice: Agent, words: str)
     assert found(alice, words) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
+def test_accents_case_and_punctuation_make_no_difference(vera: Visitor, alice: Agent) -> None:
+    cases: list[tuple[str, str]] = [
         ("Größe 42 für die Straße", "grosse strasse"),
         ("Mañana será otro día", "MANANA dia"),
         ("Ça coûte cœur", "ca coute coeur"),
@@ -71,11 +66,10 @@ def test_what_is_not_there_is_not_found(vera: Visitor, alice: Agent, words: str)
         ("Order S-22/410.7, e-mail vera@lindt.example", "s-22 410 vera@lindt.example"),
         ("ｆｕｌｌｗｉｄｔｈ ＡＢＣ", "fullwidth abc"),
         ("O'Brien can’t", "o'brien can't"),
-    ],
-)
-def test_accents_case_and_punctuation_make_no_difference(vera: Visitor, alice: Agent, text: str, words: str) -> None:
-    vera.post(text)
-    assert lines(alice, words) == [text]
+    ]
+    for text, words in cases:
+        vera.post(text)
+        assert lines(alice, words) == [text]
 
 
 @pytest.mark.parametrize(

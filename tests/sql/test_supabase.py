@@ -75,7 +75,10 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     look = {"session_id": session_id, "agent_id": alice.id, "does": "looks"}
     door.call("signal_looks", process_id=new_id(), looks=[look])
     alice.reply(number)
-    bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
+    bob.call("add_note", number=number, client_message_id=new_id(), note="I know her, @Alice Kern")
+    assert bob.call("complete_mention", text="ali")[0]["written"] == "Alice Kern"
+    assert alice.call("list_tickets")["mentions"] == [number]
+    alice.call("read_mentions", number=number, note_no=1)
     assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
     assert len(door.call("messages_before", session_id=session_id)) == vera.chat["last_seq"]
     assert door.call("list_agents")
@@ -97,7 +100,8 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     view = bob.call("save_view", name="Open", query="is:open")
     assert bob.call("list_views") == [view]
     bob.call("delete_view", view_id=view["id"])
-    assert bob.call("change_tickets", numbers=[number], act="priority", value="2")["done"] == [number]
+    done = bob.call("change_tickets", numbers=[number], act="priority", value="2")
+    assert bob.call("undo_tickets", act="priority", changes=done["changes"])["done"] == done["done"] == [number]
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]
@@ -227,6 +231,21 @@ def save_replies(alice: Agent, number: int) -> None:
     sent = {"client_message_id": new_id(), "message": "Bye", "then": "close"}
     assert alice.call("reply_and_act", number=number, **sent)["messages"]
     alice.call("reopen_ticket", number=number)
+    hold_replies(alice, Cast(alice._database).agent("carol"), number)
+
+
+def hold_replies(alice: Agent, carol: Agent, number: int) -> None:
+    """Hold replies, and take one back."""
+    carol.call("change_settings", values={"undo_send_seconds": 30})
+    once = {"number": number, "client_message_id": new_id()}
+    assert alice.call("post_reply", **once, message="Wait", may_hold=True)["messages"] == []
+    assert alice.call("picture_of_held", **once) is None
+    assert alice.call("take_back_reply", **once)["message"] == "Wait"
+    alice.call("forget_reply", **once)
+    assert alice.call("held_replies", number=number) == []
+    assert alice._database.call("release_replies") == {"answers": [], "more": False}
+    assert carol.call("show_settings")["undo_send_seconds"] == 30
+    carol.call("change_settings", values={"undo_send_seconds": 0})
 
 
 def shut_out(door: Recorder, cast: Cast, vera: Visitor) -> None:

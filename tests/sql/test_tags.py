@@ -107,9 +107,9 @@ def test_the_copy_of_a_customers_data_has_the_tags_and_an_erasure_takes_them_awa
 # Priority
 
 
-def queue(agent: Agent, order: str, view: str = "mine") -> list[int]:
+def queue(agent: Agent, order: str, view: str = "mine", limit: int = 100) -> list[int]:
     agent.call("set_queue_order", order=order)
-    return [row["number"] for row in agent.call("list_tickets", view=view)["rows"]]
+    return [row["number"] for row in agent.call("list_tickets", view=view, limit=limit)["rows"]]
 
 
 def start(cast: Cast, count: int) -> list[Visitor]:
@@ -146,6 +146,30 @@ def test_a_queue_that_is_cut_begins_with_the_same_tickets(
         for limit in range(1, 6):
             cut = alice.call("list_tickets", view=view, limit=limit)["rows"]
             assert [row["number"] for row in cut] == expected[:limit], (order, limit)
+
+
+@pytest.mark.parametrize("view", ["unassigned", "all"])
+@pytest.mark.parametrize("order", ["longest", "newest", "priority"])
+def test_a_queue_of_every_kind_of_ticket_is_cut_where_its_order_says(
+    cast: Cast, alice: Agent, rows: Any, view: str, order: str
+) -> None:
+    alice.call("set_availability", availability="away")
+    start(cast, 48)
+    rows("alter table tickets disable trigger user")
+    rows(
+        "update tickets set urgency = 1 + number %% 4,"
+        " status = case when number %% 5 = 0 then 'open' else 'waiting' end,"
+        " assigned_agent_id = case when number %% 5 = 0 then %s::uuid end,"
+        " awaiting_since = case when number %% 3 > 0 then now() - (number * 31 %% 47) * interval '1 minute' end,"
+        " updated_at = now() - (number * 17 %% 43) * interval '1 minute',"
+        " woke_at = case when number %% 13 = 0 then now() - (number %% 7) * interval '1 minute' end,"
+        " snoozed_until = case when number %% 7 = 0 and number %% 13 > 0 then now() + interval '1 hour' end",
+        alice.id,
+    )
+    whole = queue(alice, order, view)
+    assert len(whole) > 30
+    for limit in range(1, len(whole)):
+        assert queue(alice, order, view, limit) == whole[:limit], limit
 
 
 def test_the_most_urgent_is_given_away_first_and_stands_first_in_line(cast: Cast, alice: Agent) -> None:

@@ -19,8 +19,6 @@ from supportchat.status.since import FirstSeen
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
-pytestmark = pytest.mark.both_modes
-
 
 class Events:
     """Events that come round, as long as somebody sends them."""
@@ -72,6 +70,7 @@ def test_a_damaged_table_fails_and_names_the_script_that_fixes_it(
     assert check.statements
 
 
+@pytest.mark.both_modes
 def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
     rows("drop function check_table(text)")
     check = checks("tickets")
@@ -79,6 +78,7 @@ def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
     assert "check_table" in check.text
 
 
+@pytest.mark.both_modes
 def test_a_function_that_only_a_chat_would_miss_is_named(checks: Any, rows: Any) -> None:
     rows("alter function start_chat rename to begin_chat")
     check = checks("connection")
@@ -145,6 +145,7 @@ def test_several_older_scripts_are_one_paste(checks: Any, rows: Any) -> None:
     assert all(f"record_script('{name}'" in check.statements for name in SCRIPTS)
 
 
+@pytest.mark.both_modes
 def test_image_storage_fails_when_it_cannot_be_written(checks: Any, app: Flask, tmp_path: Path) -> None:
     assert checks("images").state == "ok"
     (tmp_path / "a file").touch()
@@ -156,6 +157,7 @@ def test_realtime_fails_when_nothing_listens(checks: Any) -> None:
     assert checks("realtime").state == "fail"
 
 
+@pytest.mark.both_modes
 def test_realtime_fails_when_an_event_does_not_come_back(checks: Any, app: Flask, monkeypatch: Any) -> None:
     monkeypatch.setattr("supportchat.status.checks.PING_SECONDS", 0.1)
     app.extensions["hub"].events = Events()
@@ -191,6 +193,7 @@ def test_assignment_fails_when_nobody_sweeps(checks: Any, rows: Any, alice: Agen
     assert checks("assignment").state == "fail"
 
 
+@pytest.mark.both_modes
 def test_the_page_shows_checks_figures_and_verify_queries(web: Web, alice: Agent) -> None:
     web.customer("Find me in the query")
     page = web.agent("carol").get("/status").get_data(as_text=True)
@@ -223,6 +226,7 @@ def test_no_secret_is_on_the_page(web: Web, config: Any, rows: Any) -> None:
         assert secret not in page
 
 
+@pytest.mark.both_modes
 def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> None:
     browser = web.visitor()
     assert browser.get("/healthz").get_json() == {"status": "ok"}

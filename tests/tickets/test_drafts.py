@@ -41,7 +41,7 @@ def test_a_draft_is_shown_to_nobody_else(desk: Browser, web: Web) -> None:
 def test_scripts_are_told_when_a_draft_was_saved(desk: Browser) -> None:
     saved = desk.post("/tickets/1001/drafts", mode="reply", message="Half an answer").json
     assert saved is not None
-    draft = {"number": 1001, "mode": "reply", "draft": "Half an answer", **saved}
+    draft = {"number": 1001, "mode": "reply", "draft": "Half an answer", "acts": [], **saved}
     assert desk.get("/tickets/drafts").json == {"drafts": [draft]}
 
 

@@ -178,6 +178,17 @@ def test_availability_is_a_switch(desk: Browser, rows: Any) -> None:
     assert desk.post("/agent/availability", htmx=True, availability="asleep").status_code == 422
 
 
+def test_only_the_inbox_says_without_a_condition_that_somebody_is_available(web: Web) -> None:
+    carol = web.agent("carol")
+    condition = ">while your inbox is open<"
+    assert condition not in carol.get("/agent").text
+    assert condition in carol.get("/sites").text
+    for page, is_said in (("/agent", False), ("/sites", True)):
+        switched = carol.post("/agent/availability", htmx=True, availability="available", next=page).text
+        assert (condition in switched) is is_said
+    assert condition not in carol.post("/agent/availability", htmx=True, availability="away", next="/sites").text
+
+
 def test_the_queue_says_why_tickets_wait(web: Web, desk: Browser) -> None:
     desk.post("/agent/availability", availability="away")
     web.customer("And I?")

@@ -173,6 +173,89 @@ def test_whoever_logs_in_after_a_logout_is_the_one_who_is_named(shop: Shop, rows
     until(shop, lambda: rows(persons) == [("victor",)])
 
 
+def held_back(shop: Shop, address: str) -> list[Route]:
+    """Return where requests for an address wait from now on, until a test lets them go on."""
+    held: list[Route] = []
+    shop.page.route(address, lambda route: held.append(route))
+    return held
+
+
+def test_what_is_typed_and_sent_while_the_desk_finds_out_who_writes_is_sent_then(shop: Shop, rows: Any) -> None:
+    page, held = shop.open(), held_back(shop, "**/chat/identity*")
+    name(shop, "vera")
+    shop.button.click()
+    until(shop, lambda: held)
+    expect(shop.frame.locator("h1")).to_be_hidden()
+    page.keyboard.type("Typed blindly")
+    page.keyboard.press("Enter")
+    expect(shop.frame.get_by_label("Your message")).to_have_value("Typed blindly\n")
+    page.keyboard.press("Control+Enter")
+    held[0].continue_()
+    expect(shop.frame.locator("[data-messages] .bubble")).to_have_text("Typed blindly")
+    assert rows("select count(*) from persons join user_sessions using (visitor_id)") == [(1,)]
+
+
+def test_the_box_keeps_the_focus_while_the_desk_finds_out_who_writes(shop: Shop) -> None:
+    page, held = shop.open(), held_back(shop, "**/chat/identity*")
+    name(shop, "vera")
+    shop.button.click()
+    until(shop, lambda: held)
+    page.keyboard.type("Hello")
+    held[0].continue_()
+    expect(shop.frame.locator("h1")).to_be_visible()
+    page.keyboard.type(", I am Vera")
+    expect(shop.frame.get_by_label("Your message")).to_have_value("Hello, I am Vera")
+
+
+def test_a_first_message_on_its_way_is_not_lost_to_whom_the_site_names_meanwhile(shop: Shop, rows: Any) -> None:
+    page = shop.open()
+    hear(shop)
+    shop.button.click()
+    shop.frame.get_by_label("Your message").fill("On its way")
+    held = held_back(shop, "**/chat")
+    asked = held_back(shop, "**/chat/identity*")
+    shop.frame.get_by_role("button", name="Start Chat").click()
+    until(shop, lambda: held)
+    name(shop, "vera")
+    expect(shop.frame.locator("h1")).to_be_hidden()
+    assert asked == []
+    page.unroute("**/chat/identity*")
+    page.unroute("**/chat")
+    held[0].continue_()
+    page.wait_for_function("window.said.includes(true)")
+    expect(shop.frame.locator("[data-messages] .bubble")).to_have_text("On its way")
+    assert rows("select count(*) from persons join user_sessions using (visitor_id)") == [(1,)]
+
+
+def test_whoever_goes_on_with_their_own_account_finds_nothing_that_somebody_else_has_typed(shop: Shop) -> None:
+    page = shop.open()
+    name(shop, "vera")
+    frame = shop.start("Of Vera")
+    frame.locator("[data-text]").fill("A draft of Vera")
+    name(shop, "victor")
+    frame.get_by_role("button", name="Continue with my account").click()
+    expect(frame.get_by_label("Your message")).to_have_value("")
+    frame.get_by_label("Your message").fill("Of Victor")
+    frame.get_by_role("button", name="Start Chat").click()
+    expect(frame.locator("[data-messages] .bubble")).to_have_text("Of Victor")
+    expect(frame.locator("[data-text]")).to_have_value("")
+    assert page.url.endswith("/machines")
+
+
+def test_a_message_that_could_not_be_sent_goes_with_a_logout(shop: Shop, rows: Any) -> None:
+    page = shop.open()
+    frame = shop.start("Sent")
+    page.route("**/chat/messages*", lambda route: route.abort())
+    frame.locator("[data-text]").fill("Not sent")
+    with page.expect_event("requestfailed", lambda request: request.method == "POST"):
+        frame.get_by_role("button", name="Send").click()
+    page.evaluate("window.supportchat.logout()")
+    expect(frame.get_by_role("button", name="Start Chat")).to_be_visible()
+    page.unroute("**/chat/messages*")
+    assert frame.locator("body").evaluate("() => Object.keys(sessionStorage)") == []
+    assert rows("select message from chat_messages where message like '%%ent'") == [("Sent",)]
+
+
 def known(cookie: Any, rows: Any) -> bool:
     """Whether the desk knows a cookie's value as somebody's key."""
     statement = "select count(*) from person_keys where token_hash = %s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -114,6 +115,31 @@ def test_an_agent_sees_pages_as_text_with_links_that_tell_nothing(web: Web, foll
     assert "a.example/" in shown
     assert "q=1" not in shown
     assert "Widget on <bdi>shop.example</bdi>" in shown
+
+
+def source(web: Web, number: int) -> str:
+    """Return where an agent reads that a chat comes from."""
+    shown = web.agent("alice").get(f"/agent?ticket={number}").text
+    found = re.search("<dt>Source</dt>\\s*<dd>(.*?)</dd>", shown, re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("origin", [SHOP, "https://de.shops.example"])
+def test_an_agent_sees_which_page_a_chat_was_started_in_before_anything_of_the_visit_is_known(
+    web: Web, follows: None, alice: Agent, origin: str
+) -> None:
+    web.customer(framed_on=origin)
+    assert source(web, 1001) == f"Widget on <bdi>{origin.partition('//')[2]}</bdi>"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "null", "https://evil.example", f"{SHOP}/", "https://x y.shops.example", f"https://{'a' * 300}.shops.example"],
+)
+def test_what_is_no_page_that_may_show_the_chat_is_no_source(web: Web, follows: None, alice: Agent, said: str) -> None:
+    web.customer(framed_on=said)
+    assert source(web, 1001) == "Chat page"
 
 
 def test_only_pages_that_may_show_the_chat_are_where_a_customer_is(web: Web, follows: None, rows: Any) -> None:

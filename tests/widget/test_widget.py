@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from supportchat.database import Database
 from supportchat.web.cookies import token_hash
+from tests.browser.test_accessibility import AXE, run_axe
 from tests.cast import Agent
 from tests.server import Server
 
@@ -33,6 +34,19 @@ def test_a_link_becomes_a_button_and_nothing_is_loaded_until_somebody_points_at_
     expect(shop.button).to_have_attribute("aria-expanded", "true")
     assert rows("select count(*) from user_sessions") == [(1,)]
     assert shop.complaints == []
+
+
+@pytest.mark.parametrize("what", ["scripts off", "script forbidden", "script not there"])
+def test_without_the_script_the_link_stays_one(browser: Browser, desk: str, what: str) -> None:
+    shop = Shop(browser, desk, java_script_enabled=what != "scripts off")
+    forbidding = {"Content-Security-Policy": "script-src 'none'"} if what == "script forbidden" else {}
+    if what == "script not there":
+        shop.page.route(f"{desk}/widget.js", lambda route: route.abort())
+    page = shop.open(wait=False, headers=forbidding)
+    page.get_by_role("link", name="Chat with us").click()
+    expect(page.get_by_label("Your message")).to_be_visible()
+    assert page.url == f"{desk}/chat"
+    shop.close()
 
 
 def test_esc_in_the_chat_closes_it_and_the_focus_and_the_scroll_are_where_they_were(shop: Shop) -> None:
@@ -262,6 +276,17 @@ def test_the_button_is_named_and_leads_a_screen_reader_into_the_chat(shop: Shop)
     assert page.locator("support-chat iframe").get_attribute("title") == "Chat with us"
     page.keyboard.press("Escape")
     expect(shop.button).to_be_focused()
+
+
+def test_axe_finds_nothing_on_the_page_and_in_its_frame(browser: Browser, desk: str) -> None:
+    shop = Shop(browser, desk, bypass_csp=True)  # axe-core writes styles while it looks
+    page = shop.open()
+    shop.start()
+    [chat] = [frame for frame in page.frames if frame.url.startswith(desk)]
+    for each in (page.main_frame, chat):
+        each.evaluate(AXE.read_text())
+    assert run_axe(page, {}) + run_axe(chat, {}) == []
+    shop.close()
 
 
 def test_on_paper_there_is_no_button(shop: Shop) -> None:

@@ -56,6 +56,16 @@ def everything(made: socket.socket, seconds: float = 5) -> str:
     return received.decode(errors="replace")
 
 
+def is_answered(made: socket.socket) -> bool:
+    """Read the answer of /healthz on a connection that stays open; whether it comes."""
+    received = b""
+    while not received.endswith(b'{"status":"ok"}\n'):
+        if not (chunk := made.recv(65536)):
+            return False
+        received += chunk
+    return received.startswith(b"HTTP/1.1 200")
+
+
 def chunked(body: bytes, size: int = 1000) -> bytes:
     """Write a body in chunks."""
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
@@ -148,6 +158,26 @@ def test_who_is_too_slow_is_not_waited_for(start: Start) -> None:
             made.sendall(asked * 50)
             time.sleep(0.05)
     assert time.monotonic() < end
+
+
+def test_a_connection_is_kept_for_the_next_request(start: Start) -> None:
+    browser = start(HEADER_SECONDS="1")
+    asked = browser.head("GET", "/healthz")
+    with contextlib.closing(send(browser, asked)) as kept:
+        assert is_answered(kept)
+        # For longer than a new one may take to send its headers, and the second request more.
+        for _ in range(2):
+            assert everything(send(browser, b"GET /healthz HTTP/1.1\r\n")) == ""
+        kept.sendall(asked[:20])
+        kept.sendall(asked[20:])
+        assert is_answered(kept)
+        kept.sendall(asked + browser.head("GET", "/healthz", Connection="close"))  # both at once
+        assert everything(kept).count("HTTP/1.1 200") == 2
+
+    with contextlib.closing(send(browser, asked)) as kept:
+        assert is_answered(kept)
+        kept.sendall(asked[:20])
+        assert everything(kept) == ""  # it has begun, and may not take longer than any
 
 
 def test_one_address_does_not_fill_the_desk(start: Start) -> None:

@@ -31,7 +31,7 @@ function fit(box) {
 }
 
 document.addEventListener("input", (event) => {
-  const form = formWith(event.target.closest?.("[data-text], [data-kept]"));
+  const form = formWith(event.target.closest?.("[data-text], [data-kept], [data-acts]"));
   if (!form) return;
   if (event.target.matches("[data-text]")) fit(event.target);
   keep(form);

@@ -19,6 +19,7 @@ const unread = () => (isSeen() ? 0 : theirs().filter((seq) => seq > seenUpTo).le
 const heard = {
   __proto__: null,
   hello(said) {
+    for (const field of document.querySelectorAll("[data-framed-on]")) field.value = host;
     for (const element of document.querySelectorAll("[data-embedded]")) element.hidden = false;
     setShut(!said.isOpen);
     if (said.isOpen) focusBox();

@@ -1,12 +1,11 @@
 // Deleting the chat's key, or erasing the chat, also deletes what the browser has stored of the chat.
 import { allOutboxes } from "../lib/outbox.js";
-import { dropPicture } from "../lib/pictures.js";
 import { remember, remembered } from "../lib/storage.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
 
 export function forget() {
   for (const form of document.querySelectorAll("form[data-form]")) form.reset(); // or the drafts would be stored again
-  for (const outbox of allOutboxes()) for (const { id } of outbox.messages) dropPicture(id);
+  for (const outbox of allOutboxes()) outbox.clear();
   for (const kind of ["draft", "unsent"]) for (const key of remembered(kind)) remember(kind, key, "");
 }
 

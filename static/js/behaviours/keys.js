@@ -14,6 +14,7 @@ function onKey(event) {
   const action = actionsWithKeys().find(({ dataset }) => isOn(dataset.key) && isPress(event, dataset.key));
   if (!action) return;
   const { key } = action.dataset;
+  if (key === "$mod+z" && isField(event.target) && event.target.value) return; // undoes what was typed
   if (isSingle(key) ? isBusy(event.target) : document.querySelector("dialog[open]")) return;
   event.preventDefault();
   if (!event.repeat || "step" in action.dataset) run(action);
@@ -23,9 +24,9 @@ function onKey(event) {
 function leave(event) {
   const isOpen = event.target.getAttribute?.("aria-expanded") === "true";
   if (event.key !== "Escape" || event.defaultPrevented || makesText(event) || isOpen) return;
-  if (event.target.matches?.("#ticket [data-text], #customer input"))
+  if (event.target.matches?.("#ticket [data-text], #customer :is(input, select)"))
     document.querySelector("[data-ticket-title]")?.focus();
-  else if (event.target.matches?.("#find")) document.querySelector("#queue")?.focus();
+  else if (event.target.matches?.("#find, #queue-order")) document.querySelector("#queue")?.focus();
 }
 
 // What a pointer and a screen reader say of a button.

@@ -41,3 +41,12 @@ desk?.addEventListener("htmx:before:request", ({ detail }) => {
 document.addEventListener("animationend", ({ target }) => {
   if (target.matches("[data-toast]")) target.remove();
 });
+
+// That of a held reply stays until it is sent, whoever points at it.
+document.addEventListener("htmx:after:swap", () => {
+  for (const toast of document.querySelectorAll("[data-toast-seconds]")) {
+    toast.style.animationDuration = `${toast.dataset.toastSeconds}s`;
+    toast.style.animationPlayState = "running";
+    delete toast.dataset.toastSeconds;
+  }
+});

@@ -2,7 +2,7 @@ import { showInIcon } from "../alerts/favicon.js";
 import { hasDraft } from "../lib/drafts.js";
 import { openTicket } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
-import { allUnread, state } from "../lib/queue_state.js";
+import { allMentions, allUnread, state } from "../lib/queue_state.js";
 import { recall, remember } from "../lib/storage.js";
 import { throttle } from "../lib/timing.js";
 import { countWord, listed, word } from "../lib/words.js";
@@ -19,13 +19,13 @@ function markAll() {
   const number = openTicket();
   for (const row of desk.querySelectorAll("[data-row]")) markRow(row, row.dataset.row === number);
   const unread = allUnread();
+  const mentions = allMentions();
   const { unassigned } = state.counts;
-  sayMore(unread, unassigned);
-  markCount(unread + unassigned);
-  showInIcon(unread + unassigned);
-  document.title = [unread + unassigned && `(${unread + unassigned})`, number && `#${number} ·`, title]
-    .filter(Boolean)
-    .join(" ");
+  const count = unread + mentions + unassigned;
+  sayMore({ unread, mentions, unassigned });
+  markCount(count);
+  showInIcon(count);
+  document.title = [count && `(${count})`, number && `#${number} ·`, title].filter(Boolean).join(" ");
 }
 
 function markRow(row, isOpen) {
@@ -51,12 +51,11 @@ function markCount(count) {
 let before = null;
 
 // To screen readers.
-function sayMore(unread, unassigned) {
-  const news = [];
-  if (before && unread > before.unread) news.push(countWord("unread", unread));
-  if (before && unassigned > before.unassigned) news.push(countWord("unassigned", unassigned));
+function sayMore(counts) {
+  const more = Object.keys(counts).filter((name) => before && counts[name] > before[name]);
+  const news = more.map((name) => countWord(name, counts[name]));
   if (news.length) desk.querySelector("[data-queue-news]").textContent = listed(news);
-  before = { unread, unassigned };
+  before = counts;
 }
 
 const rowsIn = (address) => new URLSearchParams(address.search).get("rows") ?? "";

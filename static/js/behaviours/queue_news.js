@@ -1,5 +1,5 @@
 // What has changed in the queue comes in frames: rows and counts, which find their places here.
-import { countAnew, noteRead, noteUnread, openRows, readState, state } from "../lib/queue_state.js";
+import { closedRows, countAnew, noteRead, noteUnread, openRows, readState, state } from "../lib/queue_state.js";
 import { showLookers } from "../lib/lookers.js";
 import { groupOf, makeOwn, markUnread, orderOf, renew } from "../lib/rows.js";
 import { dropTasks } from "../lib/swaps.js";
@@ -126,7 +126,7 @@ function remove(row) {
 
 function settle() {
   trim(openRows(queue), state.limit, () => (state.isCut = true));
-  trim([...queue.querySelectorAll("[data-row][data-status='closed']")], state.closedLimit);
+  trim(closedRows(queue), state.closedLimit);
   const open = openRows(queue).length;
   showCounts();
   for (const group of queue.querySelectorAll("[data-group]")) group.hidden = !group.querySelector("[data-row]");
@@ -156,7 +156,7 @@ function showCounts() {
 
 function showRest(shown) {
   const { view, counts, closedLimit, isCut } = state;
-  const closed = queue.querySelectorAll("[data-row][data-status='closed']").length;
+  const closed = closedRows(queue).length;
   find("queue-more").hidden = !(isCut && shown < counts[view]) && !(view === "all" && closed === closedLimit);
   find("queue-shown").textContent = word(closed ? "shownOpenClosed" : "shownOpen", {
     shown,

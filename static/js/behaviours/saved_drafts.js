@@ -1,6 +1,7 @@
 // What an agent types is kept on the server as well, for their other pages. The last one to type has the last word; a box in
 // which somebody is typing is left alone.
 import { randomId } from "../lib/browser.js";
+import { recallActs, rememberActs, showActs } from "../lib/acts.js";
 import { formOf, textOf } from "../lib/forms.js";
 import { ask, post } from "../lib/http.js";
 import { state } from "../lib/queue_state.js";
@@ -40,18 +41,21 @@ async function saveAll() {
 
 async function save(key) {
   const text = textIn(key);
-  const response = await send(key, text);
+  const acts = recallActs(key);
+  const response = await send(key, text, acts);
   if (response?.ok) remember("saved", key, String((await response.json()).saved_at));
   else if (!GIVES_UP.includes(response?.status)) return false;
-  if (textIn(key) === text) remember("unsaved", key, response.ok ? "" : REFUSED);
+  const isSame = textIn(key) === text && isDeepEqual(recallActs(key), acts);
+  if (isSame) remember("unsaved", key, response.ok ? "" : REFUSED);
   return true;
 }
 
 // In parts: escaped for an address a long text is too large. Browsers outlive a page with 64 KB at most.
-function send(key, text) {
+function send(key, text, acts) {
   const [, mode, number] = partsOf(key);
   const body = new FormData();
   for (const [name, value] of Object.entries({ mode, page, message: text })) body.set(name, value);
+  for (const { name, value } of acts) body.set(name, value);
   const keepalive = document.visibilityState === "hidden";
   return post(`/tickets/${number}/drafts`, body, { keepalive }).catch(() => null);
 }
@@ -67,7 +71,9 @@ function takeAll(drafts) {
   if (drafts.map(take).includes(true)) document.dispatchEvent(new CustomEvent("drafts:taken"));
 }
 
-function take({ number, mode, draft, saved_at }) {
+const isDeepEqual = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+function take({ number, mode, draft, acts, saved_at }) {
   const key = `${mode}-${number}`;
   if (recall("unsaved", key) || saved_at <= Number(recall("saved", key) ?? 0)) return false;
   if (isTyping(key)) {
@@ -76,7 +82,9 @@ function take({ number, mode, draft, saved_at }) {
   }
   remember("saved", key, String(saved_at));
   remember("draft", key, draft);
+  rememberActs(key, acts);
   const form = formOf(key);
+  if (form) showActs(form, acts);
   if (form && textOf(form).value !== draft) {
     textOf(form).value = draft;
     form.dispatchEvent(new CustomEvent("composer:filled", { bubbles: true }));

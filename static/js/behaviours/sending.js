@@ -1,5 +1,6 @@
 // Sends the messages of an outbox one after the other, each as often as it takes, always with the same client_message_id,
 // text and picture: so it is stored once.
+import { addActs } from "../lib/acts.js";
 import { forget, keep } from "../lib/drafts.js";
 import { SIGNED_OUT, deliver } from "../lib/delivery.js";
 import { formOf, hasConversation, showRefusal, textOf } from "../lib/forms.js";
@@ -104,6 +105,7 @@ function leave(outbox, message) {
 
 export function putIntoBox(outbox, message, form) {
   textOf(form).value = tidied([message.text, textOf(form).value].join("\n"));
+  addActs(form, message.acts ?? []);
   keep(form);
   if (message.hasPicture) offerPicture(form, keptPicture(message.id));
   outbox.drop(message);

@@ -1,4 +1,6 @@
 // From the box into the outbox.
+import { actsOf } from "../lib/acts.js";
+import { uncovered } from "../lib/cover.js";
 import { keep } from "../lib/drafts.js";
 import { formWith, hasConversation, isForm, keyOf, textOf } from "../lib/forms.js";
 import { findMessage, outboxOf } from "../lib/outbox.js";
@@ -11,8 +13,18 @@ import { attempt, takeBack } from "./sending.js";
 document.addEventListener("htmx:config:request", (event) => {
   if (event.detail.ctx.outgoing || !isForm(event.target)) return;
   event.preventDefault(); // the outbox sends it
-  submit(event.target);
+  if (uncovered()) submitLater(event.target);
+  else submit(event.target);
 });
+
+// If the chat turns out to be somebody else's, the text is not for it.
+async function submitLater(form) {
+  if (form.isSubmitted) return;
+  form.isSubmitted = true;
+  await uncovered();
+  form.isSubmitted = false;
+  submit(form);
+}
 
 async function submit(form) {
   const outbox = outboxOf(keyOf(form));
@@ -42,7 +54,7 @@ function messageIn(form, id, file) {
   const at = Date.now();
   const text = tidied(textOf(form).value);
   const path = form.getAttribute("hx-post");
-  return { id, path, text, fields: fieldsOf(form), hasPicture: Boolean(file), at, since: at };
+  return { id, path, text, fields: fieldsOf(form), acts: actsOf(form), hasPicture: Boolean(file), at, since: at };
 }
 
 function fieldsOf(form) {

@@ -56,7 +56,8 @@ function focusMode({ target }) {
 
 // If the agent opened another ticket while this one was being closed, that one stays.
 function keepChoice({ detail: { ctx, tasks } }) {
-  const closed = ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/closure$/);
+  const isPane = ctx.response?.raw.headers.get("HX-Retarget") === "#ticket";
+  const closed = isPane && ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/\w+$/);
   if (!closed || closed[1] === openTicket()) return;
   delete ctx.hx.pushurl;
   dropTasks(tasks, ({ target }) => target?.id !== "toast");

@@ -40,7 +40,7 @@ class Timeline {
     const stay = () => this.isAtEnd && this.toEnd();
     const resized = new ResizeObserver(stay);
     resized.observe(this.element);
-    resized.observe(this.element.querySelector("[data-pending]"));
+    for (const list of this.element.querySelectorAll("[data-pending], [data-held-list]")) resized.observe(list);
     onChildren(this.typing, stay);
   }
 

@@ -2,7 +2,8 @@
 // the palette are made of them.
 import { isShown } from "./browser.js";
 import { isField } from "./fields.js";
-import { addAct, formWith, textOf } from "./forms.js";
+import { addActs, readActs } from "./acts.js";
+import { formWith, textOf } from "./forms.js";
 import { openMenu } from "../behaviours/menus.js";
 import { step } from "../behaviours/queue_keys.js";
 
@@ -41,7 +42,7 @@ function sendAndClose(element) {
     textOf(form).focus();
     return;
   }
-  addAct(form, element.content.firstElementChild.cloneNode(true)); // if it is not sent, one sees what will happen
+  addActs(form, readActs(element.content)); // if it is not sent, one sees what will happen
   form.requestSubmit();
 }
 

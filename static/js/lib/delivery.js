@@ -2,6 +2,7 @@
 import { forget } from "./drafts.js";
 import { formOf, hasConversation } from "./forms.js";
 import { isOurs, isPassing, post, reasonIn, reasonOf, retryAfter } from "./http.js";
+import { withKey } from "./key.js";
 import { keptPicture } from "./pictures.js";
 import { upload } from "./upload.js";
 import { word } from "./words.js";
@@ -16,14 +17,20 @@ export async function deliver(outbox, message) {
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
   const outgoing = { outbox, message, file, status: 0, wait: 0 };
   if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: word("pictureLost") };
-  const form = formOf(outbox.key);
   try {
-    if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
-    else await deliverWithoutForm(outgoing);
+    await withKey(() => send(outgoing));
   } catch {
     // Status 0 says that there was no answer.
   }
   return outgoing;
+}
+
+async function send(outgoing) {
+  const { outbox, message } = outgoing;
+  if (!outbox.messages.includes(message)) return; // forgotten meanwhile
+  const form = formOf(outbox.key);
+  if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
+  else await deliverWithoutForm(outgoing);
 }
 
 // By now the page shows another ticket, or the chat that the form has started.
@@ -72,7 +79,9 @@ function isSaidElsewhere({ outgoing, response, sourceElement: form }) {
 
 function readAnswer(outgoing, response, text) {
   const isOwn = isOurs(response);
-  const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
+  const isTaken =
+    text.includes("data-seq=") || ["HX-Redirect", "X-Accepted"].some((name) => response.headers.has(name));
+  const isStored = response.ok && isTaken;
   const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
   Object.assign(outgoing, {
     isStored,

@@ -1,3 +1,4 @@
+import { actsOf, recallActs, rememberActs, showActs } from "./acts.js";
 import { keyOf, textOf } from "./forms.js";
 import { recall, remember, remembered } from "./storage.js";
 import { behind, tidied } from "./text.js";
@@ -7,14 +8,15 @@ const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
 
 export const hasDraft = (key) => Boolean(recall("draft", key) || recall("unsent", key));
 
-export function setDraft(key, text) {
-  if ((recall("draft", key) ?? "") === text) return;
+export function setDraft(key, text, acts = []) {
+  const isNew = rememberActs(key, acts);
+  if ((recall("draft", key) ?? "") === text && !isNew) return;
   remember("draft", key, text);
   document.dispatchEvent(new CustomEvent("draft:changed", { detail: key }));
 }
 
 export function keep(form) {
-  setDraft(keyOf(form), textOf(form).value);
+  setDraft(keyOf(form), textOf(form).value, actsOf(form));
   for (const field of keptFields(form)) remember("draft", nameOfField(form, field), field.value);
 }
 
@@ -23,6 +25,7 @@ export function restore(form) {
   // What the server has may be older.
   if (recall("unsaved", keyOf(form))) box.value = recall("draft", keyOf(form)) ?? "";
   box.value ||= recall("draft", keyOf(form)) ?? "";
+  if (recall("unsaved", keyOf(form)) || !actsOf(form).length) showActs(form, recallActs(keyOf(form)));
   for (const field of keptFields(form)) field.value ||= recall("draft", nameOfField(form, field)) ?? "";
 }
 
@@ -38,7 +41,7 @@ export function forget(key, form, text) {
     return;
   }
   textOf(form).value = without(textOf(form).value, text);
-  setDraft(key, textOf(form).value);
+  setDraft(key, textOf(form).value, actsOf(form));
 }
 
 export function moveDraft(from, form, text = recall("draft", from)) {

@@ -11,17 +11,6 @@ export const hasConversation = (key) => key !== "start";
 
 export const copyOf = (form, state) => form.querySelector(`[data-when=${state}]`).content.cloneNode(true);
 
-// A box for what happens once the reply is sent, in place of one for the same.
-export function addAct(form, box) {
-  const place = form.querySelector("[data-acts]");
-  const { name } = box.querySelector("input");
-  place
-    .querySelector(`[name="${CSS.escape(name)}"]`)
-    ?.closest("label")
-    .remove();
-  place.append(box);
-}
-
 export function showRefusal(form, sentence, code) {
   const hasOwn = code && form.querySelector(`[data-when="${CSS.escape(code)}"]`);
   const copy = copyOf(form, hasOwn ? code : "refused");

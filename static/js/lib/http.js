@@ -9,6 +9,9 @@ export function post(path, body, { seconds = 20, keepalive = false } = {}) {
   return fetch(path, { method: "POST", body, headers: headers(), signal, keepalive });
 }
 
+export const remove = (path) =>
+  fetch(path, { method: "DELETE", headers: headers(), signal: AbortSignal.timeout(20_000) });
+
 export const ask = (path) => fetch(path, { headers: headers(), signal: AbortSignal.timeout(20_000) });
 
 // For what is soon sent again. Resolves to whether it arrived.

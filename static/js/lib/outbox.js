@@ -56,6 +56,11 @@ class Outbox {
     this.save();
   }
 
+  clear() {
+    clearTimeout(this.timer);
+    for (const message of this.messages) this.drop(message);
+  }
+
   restart(message) {
     Object.assign(message, { isStopped: false, isRefused: false, reason: "", since: Date.now() });
     this.failures = 0;

@@ -3,6 +3,7 @@ import { countWord, formatNumber, word } from "./words.js";
 
 const agent = document.querySelector("[data-agent]")?.dataset.agent;
 
+export const mentionsMe = ({ dataset }) => dataset.mentioned.split(" ").includes(agent);
 export const isMine = ({ dataset }) => dataset.status !== "closed" && dataset.owner === agent;
 export const unreadOf = ({ dataset }) => Math.max(0, Number(dataset.lines) - Number(dataset.read));
 
@@ -15,6 +16,7 @@ export function makeOwn(row) {
   const writer = row.querySelector("[data-writer]");
   if (writer?.dataset.writer === agent) writer.textContent = word("you");
   if (isMine(row)) row.querySelector("[data-chip]")?.remove();
+  row.querySelector("[data-mention-mark]").hidden = !mentionsMe(row);
   markUnread(row);
 }
 
@@ -31,6 +33,8 @@ export function markUnread(row) {
 // Null in a view that does not show the row.
 export function groupOf(row, view) {
   const { status, owner, awaiting, woke, snoozed } = row.dataset;
+  const isOpenAndMine = status === "open" && owner === agent && !snoozed;
+  if (view === "mine" && mentionsMe(row) && !isOpenAndMine) return "mentioned";
   if (Boolean(snoozed) !== (view === "snoozed")) return null;
   if (snoozed) return "snoozed";
   if (view === "mine" && owner !== agent) return null;
@@ -51,7 +55,7 @@ const wokenFirst = (one, other) =>
   Number(!one.dataset.woke) - Number(!other.dataset.woke) || Number(one.dataset.woke) - Number(other.dataset.woke);
 const urgentFirst = (one, other) => Number(one.dataset.priority > 1) - Number(other.dataset.priority > 1);
 
-// As `place_in_order` and `tickets_closed_last` in sql/functions/queue.sql.
+// As `tickets_in_view` and `tickets_closed_last` in sql/functions/queue.sql.
 const ORDERS = {
   longest: { reply: [urgentFirst, by("awaiting")], customer: [] },
   newest: { reply: [latestFirst("awaiting")], customer: [] },
@@ -59,6 +63,7 @@ const ORDERS = {
 };
 
 export function orderOf(group, order, view) {
+  if (group === "mentioned") return inOrder(latestFirst("updated"), by("row"));
   if (group === "closed") return inOrder(latestFirst("closed"), latestFirst("row"));
   if (group === "snoozed") return inOrder(by("snoozed"), by("row"));
   const { reply, customer } = ORDERS[order];

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
@@ -11,7 +13,7 @@ from ...database import call
 from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
 from ...sites import chat_address, shown_site, site_of_request
-from ...web import limits, posting
+from ...web import limits, posting, security
 from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
 from ...web.forms import message_id, message_text, new_message_id, shown_session
@@ -22,6 +24,8 @@ from ..forms import NameForm, StartForm, normal_phone
 from ..pages import chat_page, conversation_of_browser, news, start_page, who_is_here
 from ..time_zones import known_time_zone
 from .blueprint import bp
+
+ORIGIN = re.compile(r"https?://[\w.:\[\]-]{1,280}", re.ASCII)
 
 
 @bp.get("/")
@@ -66,6 +70,7 @@ def start() -> ResponseReturnValue:
             customer_phone=normal_phone(form.customer_phone.data or "") or None,
             time_zone=known_time_zone(form.time_zone.data),
             site=site_of_request()["key"],
+            framed_on=_page_around(form.framed_on.data or ""),
             address=limits.address(),
             limits={"browser": config.limit_starts, "address": config.limit_starts_per_address},
         )
@@ -126,3 +131,8 @@ def forget() -> ResponseReturnValue:
 def people() -> ResponseReturnValue:
     """Show who is here, for the page that starts a chat."""
     return render_template("chat/_people.html", site=shown_site(), here=who_is_here())
+
+
+def _page_around(said: str) -> str | None:
+    """Return the origin of the page that says it shows the chat in a frame, if it may."""
+    return said if ORIGIN.fullmatch(said) and security.may_frame(said) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Response, g, render_template, request
+from flask import Response, g, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -12,7 +12,7 @@ from ...database.rows import ImportedReplies
 from ...web.forms import uploaded_file
 from ...web.policies import for_people_with
 from .. import sheet
-from .blueprint import bp, replies_of_agent
+from .blueprint import bp, list_page, replies_of_agent
 
 
 @bp.get("/replies/export")
@@ -33,21 +33,17 @@ def import_file() -> ResponseReturnValue:
     """Save the replies of a CSV file: all of them, or none."""
     file = uploaded_file("file")
     if file is None:
-        return _page(problems=[_("Choose a file first.")]), 422
+        return list_page(problems=[_("Choose a file first.")]), 422
     try:
         rows = sheet.read(file.stream.read(sheet.MOST_BYTES + 1))
     except sheet.SheetRefusedError as refused:
-        return _page(problems=refused.problems), 422
+        return list_page(problems=refused.problems), 422
     shared = request.form.get("whose") == "everybody"
     imported: ImportedReplies = call("import_replies", agent_id=g.agent["id"], rows=rows, shared=shared)
-    return _page(said=_said(imported))
+    return list_page(said=_said(imported))
 
 
 def _said(imported: ImportedReplies) -> str:
     added = ngettext("%(num)s reply added", "%(num)s replies added", imported["added"])
     changed = ngettext("%(num)s replaced", "%(num)s replaced", imported["changed"])
     return f"{added} · {changed}" if imported["changed"] else added
-
-
-def _page(**values: object) -> str:
-    return render_template("replies/index.html", agent=g.agent, replies=replies_of_agent(), **values)

@@ -22,7 +22,7 @@ from ...web.forms import uploaded_image, whole_number
 from ...web.policies import for_people_with
 from ...web.sentences import sentence
 from ..forms import AFTER, NAME_CHARACTERS, ReplyForm
-from .blueprint import bp, replies_of_agent, reply_for
+from .blueprint import bp, list_page, reply_for
 
 REPLY = "/replies/<uuid:reply_id>"
 
@@ -31,7 +31,15 @@ REPLY = "/replies/<uuid:reply_id>"
 @for_people_with("answer")
 def index() -> ResponseReturnValue:
     """Show the replies that somebody can use."""
-    return render_template("replies/index.html", agent=g.agent, replies=replies_of_agent())
+    return list_page()
+
+
+@bp.post("/replies/undo")
+@for_people_with("manage_desk")
+def hold() -> ResponseReturnValue:
+    """Say for how many seconds replies are held, so that they can be taken back."""
+    call("change_settings", agent_id=g.agent["id"], values={"undo_send_seconds": whole_number("seconds", -1)})
+    return redirect(url_for("replies.index"), 303)
 
 
 @bp.get("/replies/new")

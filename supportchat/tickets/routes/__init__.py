@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from . import assignment, bulk, closure, drafts, messages, notes, queue, reading, screening, snoozing, sorting, ticket
+from . import (
+    assignment,
+    bulk,
+    closure,
+    drafts,
+    held,
+    mentions,
+    messages,
+    notes,
+    queue,
+    reading,
+    screening,
+    snoozing,
+    sorting,
+    ticket,
+    undo,
+)
 from .blueprint import bp
 
 __all__ = [
@@ -11,6 +27,8 @@ __all__ = [
     "bulk",
     "closure",
     "drafts",
+    "held",
+    "mentions",
     "messages",
     "notes",
     "queue",
@@ -19,4 +37,5 @@ __all__ = [
     "snoozing",
     "sorting",
     "ticket",
+    "undo",
 ]

@@ -11,7 +11,7 @@ from ...rendering.fragments import joined, partial
 from ...web.forms import uuid_of
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
-from .blueprint import TICKET, after_action, bp, changed, to_desk
+from .blueprint import TICKET, bp, changed, to_desk, with_undo
 
 
 @bp.get(f"{TICKET}/assignment")
@@ -47,7 +47,7 @@ def assign(number: int) -> ResponseReturnValue:
 @for_people_with("answer")
 def unassign(number: int) -> ResponseReturnValue:
     """Return a ticket to the queue."""
-    return after_action(call("unassign_ticket", agent_id=g.agent["id"], number=number))
+    return with_undo(call("unassign_ticket", agent_id=g.agent["id"], number=number), "return")
 
 
 def _agent_id(field: str) -> str | None:

@@ -9,14 +9,16 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from ...database import Conflict, DatabaseError, call
-from ...database.rows import Ticket
+from ...database.rows import QueueAhead, Ticket
 from ...rendering.fragments import joined, partial
 from ...web.errors import on_refusal
 from ...web.htmx import from_htmx, shown_address
-from ..pages import state_values, ticket_values
+from ..pages import state_values, ticket_values, waiting_ticket
 
 # A form without scripts can only post, so what is undone by DELETE has a second address.
 TICKET = "/<int(max=999999999):number>"
+
+Paned = tuple[str, dict[str, str]]  # what the page shows, and the headers that say where
 
 bp = Blueprint("tickets", __name__, url_prefix="/tickets")
 
@@ -49,6 +51,15 @@ def after_action(ticket: Ticket) -> ResponseReturnValue:
     return changed(ticket) if from_htmx() else to_desk(ticket["number"])
 
 
+def with_undo(ticket: Ticket, act: str) -> ResponseReturnValue:
+    """Answer as `after_action` does, and offer to take it back: `act` is one of `undo.ACTS`."""
+    if not from_htmx():
+        return to_desk(ticket["number"])
+    change = {"number": ticket["number"], "version": ticket["version"]}
+    toast = render_template("tickets/_toast.html", number=ticket["number"], done=act, ticket=ticket, changes=[change])
+    return joined(changed(ticket), partial(toast, "#toast"))
+
+
 def after_return(ticket: Ticket) -> ResponseReturnValue:
     """Answer what has brought a ticket back as `after_action` does; with `show` the page turns to it."""
     if from_htmx() and "show" in request.args:
@@ -79,7 +90,18 @@ def whole_ticket(number: int) -> str:
     return joined(render_template("tickets/_ticket.html", **values), partial(customer, "#customer"))
 
 
-def in_pane(content: str, number: int | None) -> ResponseReturnValue:
+def turn_to_next(queue: QueueAhead, toast: str, leaving: int) -> Paned:
+    """Have the page go on with the ticket that has waited longest, which is not the one that it leaves."""
+    following = waiting_ticket(queue, leaving)
+    if following:
+        pane = whole_ticket(following)
+    else:
+        nothing = render_template("tickets/_nothing_chosen.html", caught_up=queue["counts"])
+        pane = joined(nothing, partial("", "#customer"))
+    return in_pane(joined(pane, partial(toast, "#toast")), following)
+
+
+def in_pane(content: str, number: int | None) -> Paned:
     """Have the page show another ticket, or none, in the same view of its queue."""
     view = parse_qs(shown_address().query).get("view", [None])[0]
     address = url_for("agents.desk", view=view, ticket=number)

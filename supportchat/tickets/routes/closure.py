@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from flask import g, render_template
+from flask import g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.rows import ClosedTicket, Ticket
-from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
-from ..pages import waiting_ticket
-from .blueprint import TICKET, after_return, bp, in_pane, to_desk, whole_ticket
+from .blueprint import TICKET, Paned, after_return, bp, to_desk, turn_to_next
 
 
 @bp.post(f"{TICKET}/closure")
@@ -22,25 +20,20 @@ def close(number: int) -> ResponseReturnValue:
     return go_on(closed) if from_htmx() else to_desk(number)
 
 
-def go_on(closed: ClosedTicket, done: str = "closed") -> ResponseReturnValue:
+def go_on(closed: ClosedTicket, done: str = "closed") -> Paned:
     """Have the page show the ticket that has waited longest, and offer a way back to the one that was closed.
 
     :param done: 'closed', 'spam', 'spam_banned' or 'snoozed'.
     """
-    number, following = closed["ticket"]["number"], waiting_ticket(closed["queue"])
-    if following:
-        pane = whole_ticket(following)
-    else:
-        nothing = render_template("tickets/_nothing_chosen.html", caught_up=closed["queue"]["counts"])
-        pane = joined(nothing, partial("", "#customer"))
+    number = closed["ticket"]["number"]
     toast = render_template("tickets/_toast.html", number=number, done=done)
-    return in_pane(joined(pane, partial(toast, "#toast")), following)
+    return turn_to_next(closed["queue"], toast, leaving=number)
 
 
 @bp.delete(f"{TICKET}/closure")
 @bp.post(f"{TICKET}/closure/delete", endpoint="reopen_by_form")
 @for_people_with("answer")
 def reopen(number: int) -> ResponseReturnValue:
-    """Open a closed ticket again, for oneself. With `show` the page turns to it."""
-    ticket: Ticket = call("reopen_ticket", agent_id=g.agent["id"], number=number)
+    """Open a closed ticket again, for oneself. With `show` it is as before, and the page turns to it."""
+    ticket: Ticket = call("reopen_ticket", agent_id=g.agent["id"], number=number, as_before="show" in request.args)
     return after_return(ticket)

@@ -6,9 +6,11 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 
 from ...database import call
+from ...replies.acts import kept_acts
 from ...web import limits
 from ...web.forms import MESSAGE_CHARACTERS, typed_text
 from ...web.policies import for_people_with
+from ..pages import said_drafts
 from .blueprint import TICKET, bp
 
 PAGE_CHARACTERS = 36
@@ -18,7 +20,7 @@ PAGE_CHARACTERS = 36
 @for_people_with("answer")
 def drafts() -> ResponseReturnValue:
     """Return the agent's own drafts, for the scripts of their page."""
-    return {"drafts": call("drafts_of_agent", agent_id=g.agent["id"])}
+    return {"drafts": said_drafts(call("drafts_of_agent", agent_id=g.agent["id"]))}
 
 
 @bp.post(f"{TICKET}/drafts")
@@ -33,6 +35,7 @@ def save_draft(number: int) -> ResponseReturnValue:
         mode=request.form.get("mode", "")[:8],
         draft=typed_text().replace("\0", "")[: MESSAGE_CHARACTERS + 1],
         page=request.form.get("page", "")[:PAGE_CHARACTERS],
+        acts=kept_acts(),
     )
     return {"saved_at": saved_at}
 

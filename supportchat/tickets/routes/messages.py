@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.batches import is_cut
-from ...database.rows import Answer, TicketLines
+from ...database.rows import RepliedAndActed, TicketLines
 from ...realtime.hub import current_hub
 from ...rendering.fragments import current_fragments, joined, partial
 from ...replies.acts import typed_acts
@@ -18,7 +18,9 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
 from .blueprint import TICKET, bp, to_desk
+from .closure import go_on
 from .drafts import forget_draft
+from .held import ACCEPTED, hold
 
 
 @bp.get(f"{TICKET}/messages")
@@ -53,17 +55,23 @@ def reply(number: int) -> ResponseReturnValue:
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
     after = typed_acts()
-    answer: Answer = posting.store_message(
+    answer: RepliedAndActed = posting.store_message(
         "reply_and_act" if after else "post_reply",
         written_text(),
         agent_id,
         agent_id=agent_id,
         number=number,
         seen=whole_number("seen") or None,
+        may_hold=from_htmx(),
         **after,
     )
     current_hub().offer(answer)
     if not from_htmx():
         forget_draft(number, "reply")
         return to_desk(number)
+    if not answer["messages"]:
+        return hold(number, answer, goes_on="then" in after)
+    if went := answer.get("went"):
+        content, headers = go_on(went, "snoozed" if went["ticket"]["snoozed"] else "closed")
+        return content, headers | ACCEPTED
     return current_fragments().lines(number, answer["messages"])

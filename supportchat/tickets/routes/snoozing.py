@@ -16,15 +16,19 @@ from .closure import go_on
 FIELD_CHARACTERS = 64
 
 
+def typed_moment(choice: str) -> str | None:
+    """Return the moment that a choice means, with what the form says of `at` and `time_zone`; see `due_time`."""
+    moment, zone = (request.form.get(name, "")[:FIELD_CHARACTERS] for name in ("at", "time_zone"))
+    until = due_time(choice, moment, zone)
+    return until.isoformat() if until else None
+
+
 @bp.post(f"{TICKET}/snooze")
 @for_people_with("answer")
 def snooze(number: int) -> ResponseReturnValue:
     """Snooze a ticket until what is chosen, or the moment `at` in `time_zone`. The page goes on as after `close`."""
-    choice, moment, zone = (request.form.get(name, "")[:FIELD_CHARACTERS] for name in ("until", "at", "time_zone"))
-    until = due_time(choice, moment, zone)
-    snoozed: ClosedTicket = call(
-        "snooze_ticket", agent_id=g.agent["id"], number=number, until=until.isoformat() if until else None
-    )
+    until = typed_moment(request.form.get("until", "")[:FIELD_CHARACTERS])
+    snoozed: ClosedTicket = call("snooze_ticket", agent_id=g.agent["id"], number=number, until=until)
     return go_on(snoozed, "snoozed") if from_htmx() else to_desk(number)
 
 

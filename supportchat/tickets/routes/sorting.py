@@ -6,10 +6,11 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 
 from ...database import call
+from ...database.rows import TaggedTicket
 from ...web.forms import whole_number
 from ...web.policies import for_people_with
 from ...web.text import clean_line
-from .blueprint import TICKET, after_action, bp
+from .blueprint import TICKET, after_action, bp, with_undo
 
 TAG_CHARACTERS = 40
 
@@ -23,14 +24,18 @@ def typed_tag() -> str:
 @for_people_with("answer")
 def tag(number: int) -> ResponseReturnValue:
     """Give a ticket a tag by its name."""
-    return after_action(call("tag_ticket", agent_id=g.agent["id"], number=number, add=[typed_tag()]))
+    return _tagged(call("tag_ticket", agent_id=g.agent["id"], number=number, add=[typed_tag()]))
 
 
 @bp.post(f"{TICKET}/tags/delete")
 @for_people_with("answer")
 def untag(number: int) -> ResponseReturnValue:
     """Take a tag from a ticket; `tag` is its id."""
-    return after_action(call("tag_ticket", agent_id=g.agent["id"], number=number, remove=[whole_number("tag")]))
+    return _tagged(call("tag_ticket", agent_id=g.agent["id"], number=number, remove=[whole_number("tag")]))
+
+
+def _tagged(ticket: TaggedTicket) -> ResponseReturnValue:
+    return with_undo(ticket, "tag") if ticket["changed"] else after_action(ticket)
 
 
 @bp.post(f"{TICKET}/priority")

@@ -1,0 +1,92 @@
+// Lists that open above a composer while somebody types behind a key, with what the server finds for it.
+import "@github/text-expander-element";
+import { textOf } from "./forms.js";
+import { ask } from "./http.js";
+
+const NONE = { matched: false };
+let isInserting = false;
+
+// Its events do not bubble.
+const on = (name, callback) => document.addEventListener(name, callback, true);
+
+// `addressOf` says where an expander asks, `listOf` makes a list of what was found (null: there is none to show), `choose` takes
+// what was chosen, and `typedOf` says what counts of the text behind the key (null: nothing).
+export function openLists(key, { addressOf, listOf, choose, typedOf = (text) => text }) {
+  on("text-expander-change", ({ target: expander, detail }) => {
+    if (detail.key !== key || isInserting || !addressOf(expander)) return;
+    const text = typedOf(detail.text);
+    if (text === null) return;
+    expander.typed = text;
+    detail.provide(offered(expander, text));
+  });
+
+  on("text-expander-value", (event) => {
+    const { item, key: pressed } = event.detail;
+    if (pressed !== key || !item.choice) return;
+    event.preventDefault();
+    choose(event.target, item.choice);
+  });
+
+  // What is typed on to words that nothing has is in nothing either.
+  async function offered(expander, text) {
+    if (!text) expander.nothingFor = null;
+    if (text.includes("\n") || (expander.nothingFor && text.startsWith(expander.nothingFor))) return NONE;
+    const asked = find(`${addressOf(expander)}?${new URLSearchParams({ q: text })}`);
+    expander.asked = asked;
+    const found = await asked;
+    if (expander.asked !== asked) return shown((await expander.asked) ?? [], expander.typed);
+    if (found && !found.length && text) expander.nothingFor = text;
+    return found ? shown(found, text) : NONE;
+  }
+
+  function shown(found, text) {
+    const fragment = listOf(found, text);
+    return fragment ? { matched: true, fragment } : NONE;
+  }
+}
+
+async function find(address) {
+  try {
+    const response = await ask(address);
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+export const made = (name) => document.querySelector(`template[${name}]`).content.firstElementChild.cloneNode(true);
+
+// In place of the key and what was typed behind it.
+export function insert(expander, key, text) {
+  const box = textOf(expander.querySelector("form"));
+  const end = box.selectionEnd;
+  replace(box, end - expander.typed.length - key.length, end, text);
+  expander.dismiss();
+}
+
+// As if it were typed: so it can be undone.
+function replace(box, start, end, text) {
+  box.focus({ preventScroll: true });
+  box.setSelectionRange(start, end);
+  isInserting = true;
+  if (!document.execCommand(text ? "insertText" : "delete", false, text)) {
+    box.setRangeText(text, start, end, "end");
+    box.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  }
+  isInserting = false;
+  box.scrollTop = box.scrollHeight;
+}
+
+// No box of several lines may be called a combobox. It stays a text box, which names the choice as its active descendant.
+on("text-expander-activate", ({ target: expander }) => {
+  const box = expander.querySelector("textarea");
+  queueMicrotask(() => {
+    box.removeAttribute("role");
+    box.removeAttribute("aria-expanded");
+  });
+});
+
+// In Safari the Enter that ends a composition comes after it has ended.
+on("keydown", (event) => {
+  if (event.keyCode === 229 && event.target.closest?.("text-expander")) event.stopPropagation();
+});
