@@ -4729,6 +4729,23 @@ begin
     return found_id;
 end $$;
 
+-- The tags of some names, made where there are none: in one order, and before anything is locked, so that no two who make the same
+-- ones wait for each other in a circle.
+create or replace function _supportchat.tags_of_names(p_names text[])
+returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+    wanted bigint[] := '{}';
+begin
+    for name in select given from unnest(p_names) as given order by _supportchat.folded(_supportchat.tag_name(given)) loop
+        wanted := wanted || _supportchat.tag_of_name(name);
+    end loop;
+    return wanted;
+end $$;
+
 -- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
 -- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
@@ -4739,21 +4756,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    chat uuid;
     ticket public.tickets;
-    wanted bigint[] := '{}';
+    wanted bigint[];
     added bigint[];
     removed bigint[];
-    name text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     if cardinality(p_add) > 20 then
         raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
     end if;
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    chat := _supportchat.session_of_ticket(p_number);
+    wanted := _supportchat.tags_of_names(p_add);
+    ticket := _supportchat.lock_ticket(chat);
     perform _supportchat.check_kept(ticket);
-    foreach name in array p_add loop
-        wanted := wanted || _supportchat.tag_of_name(name);
-    end loop;
     with gone as (
         delete from public.ticket_tags where ticket_id = ticket.id and tag_id = any (p_remove) and tag_id <> all (wanted) returning tag_id
     )
@@ -4893,7 +4909,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', '0fdd284792d4');
+select _supportchat.record_script('functions/tags.sql', 'f5295ebf78c1');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -9275,7 +9291,7 @@ declare
     about text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
-    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+    if cardinality(p_numbers) > 50 or p_act in ('close', 'tag', 'assign', 'priority', 'snooze') is not true then
         raise sqlstate 'PT422' using message = 'not_understood';
     end if;
     -- Whoever holds it may lock one conversation after the other.
@@ -9310,7 +9326,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '43d9e5f32b22');
+select _supportchat.record_script('functions/bulk.sql', 'acf385d748a0');
 
 -- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
 
@@ -9585,6 +9601,9 @@ begin
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    if cardinality(wanted.tags) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
     wanted.tags := array(
         select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
     );
@@ -9742,6 +9761,8 @@ declare
     answer jsonb;
     went jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
     answer := public.post_reply(
         p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
@@ -9763,7 +9784,7 @@ begin
     return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '2bec109d3557');
+select _supportchat.record_script('functions/replies.sql', 'df5c0512fd21');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
