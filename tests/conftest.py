@@ -29,7 +29,7 @@ from supportchat.server.buckets import Limit
 
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of
-from .server import Server
+from .server import Server, free_port
 from .serving import compile_once
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
@@ -243,10 +243,16 @@ def web(app: Flask) -> Web:
     return Web(app)
 
 
+@pytest.fixture(scope="session")
+def port() -> int:
+    """Where the desks of this process listen, one after the other: a browser knows their scripts then."""
+    return free_port()
+
+
 @pytest.fixture
-def server(config: Config) -> Iterator[Server]:
+def server(config: Config, port: int) -> Iterator[Server]:
     """The desk as it is served: gunicorn, sockets and all, on the fresh database."""
-    running = Server(config)
+    running = Server(config, PORT=str(port))
     running.start()
     yield running
     running.kill()

@@ -48,7 +48,7 @@ class Server:
     """One gunicorn. It can be stopped and started again on the same port."""
 
     def __init__(self, config: Config, **environ: str) -> None:
-        self.port = free_port()
+        self.port = int(environ.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = config.data_dir / "server.log"
         self._environ = {

@@ -14,6 +14,7 @@ import json
 import os
 import pkgutil
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
 
 import supportchat
+from supportchat.alerts import reach, sender
 from supportchat.app import create_app
 from supportchat.config import ROOT, Config
 from supportchat.rendering.environment import DeskEnvironment
@@ -146,6 +148,12 @@ def serve(environ: dict[str, str], log: str) -> NoReturn:
     sys.exit()
 
 
+def let_pushes_go_to(certificate: str) -> None:
+    """Let notifications reach the push service of the tests, which is on this machine and has this certificate."""
+    trusted = ssl.create_default_context(cafile=certificate)
+    sender.open_pool = functools.partial(reach.open_pool, {"127.0.0.1", "::1"}.__contains__, trusted)  # type: ignore[attr-defined]
+
+
 class Gunicorn(WSGIApplication):  # type: ignore[misc]
     """What `gunicorn` runs, which a test may have watched."""
 
@@ -154,6 +162,8 @@ class Gunicorn(WSGIApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Load the app, in a worker."""
+        if "PUSHES" in os.environ:
+            let_pushes_go_to(os.environ["PUSHES"])
         app = super().load()
         if "STALLS" in os.environ:
             self._watch = Watch(Path(os.environ["STALLS"]))

@@ -142,5 +142,5 @@ def test_a_text_is_rendered_once_however_many_look_at_it(monkeypatch: pytest.Mon
 def test_what_is_kept_of_rendered_texts_is_bounded_in_bytes() -> None:
     cache = Cache(50_000, render)
     for number in range(200):
-        cache.html_of(f"{SITE}/{number} {'x' * 1000}")
+        cache.shown(f"{SITE}/{number} {'x' * 1000}")
         assert cache.bytes <= 50_000

@@ -118,26 +118,34 @@ drop function if exists _supportchat.tell_pages(uuid, uuid[]);
 
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
--- is to know until that one has read.
+-- is to know until that one has read. Not who may not see the desk before they have two-factor.
 create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
 stable
 set search_path = ''
 as $$
+    -- Once for all conversations: to look whether somebody needs two-factor takes longer than the rest.
+    with able as materialized (
+        select a.* from public.agents a
+        where a.is_active and not _supportchat.needs_two_factor(a)
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
     select a.id, s.session_id, s.customer_lines, case
         when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
         when w.scope = 'all' then 'all' else 'next'
     end
     from unnest(p_session_ids) as asked (id)
     join public.user_sessions s on s.session_id = asked.id
-    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
-    join public.agents a on a.is_active
+    -- As ticket_of_session has it.
+    cross join lateral (
+        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
+    ) as t
+    cross join able as a
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
-        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -179,6 +187,7 @@ as $$
         join public.agents a on a.id = m.agent_id and a.is_active
         where m.session_id = any (p_session_ids) and m.read_at is null
             and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
         group by m.agent_id, m.session_id
     )
     select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
@@ -353,6 +362,7 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and not exists (
             select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
         )
@@ -680,14 +690,14 @@ begin
     insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
 end $$;
 
--- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+-- Forgets the devices of an agent that log out: those of one login session, or (p_others) all but those of one, all where that is null.
 create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
 returns void
 language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and ((login_id = p_session_id) is true) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -739,7 +749,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '2de40f720141');
+select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
 
 notify pgrst, 'reload schema';
 

@@ -30,7 +30,7 @@ declare
     about text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
-    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+    if cardinality(p_numbers) > 50 or p_act in ('close', 'tag', 'assign', 'priority', 'snooze') is not true then
         raise sqlstate 'PT422' using message = 'not_understood';
     end if;
     -- Whoever holds it may lock one conversation after the other.
@@ -53,7 +53,11 @@ begin
                 select jsonb_agg(jsonb_build_object('number', number, 'version', version)) from public.tickets
                 where number = one and version > before
             ), '[]');
-        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
+            -- What else is wrong with the act is wrong with it for every ticket.
+            if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
+                raise;
+            end if;
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
@@ -61,7 +65,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', 'e66cccba3b9d');
+select _supportchat.record_script('functions/bulk.sql', 'acf385d748a0');
 
 notify pgrst, 'reload schema';
 

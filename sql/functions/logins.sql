@@ -28,7 +28,7 @@ as $$
 $$;
 
 -- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
--- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
+-- and forgets the browsers that they are known or notified in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -45,6 +45,7 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
+    perform _supportchat.log_devices_out(p_agent_id, null, p_others => true);
     update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
     perform _supportchat.note_absent_agents();
 end $$;
@@ -339,7 +340,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
+select _supportchat.record_script('functions/logins.sql', 'd44058f4ce82');
 
 notify pgrst, 'reload schema';
 

@@ -73,11 +73,12 @@ set search_path = ''
 as $$
     with signs as materialized (
         select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), listed as materialized (
+        select * from _supportchat.mentionable_agents() where exists (select from signs)
     ), known as materialized (
-        select agent_id, written, folded from _supportchat.mentionable_agents() where exists (select from signs)
+        select agent_id, written, folded from listed
         union
-        select agent_id, name, _supportchat.folded(name) from _supportchat.mentionable_agents()
-        where is_shared and exists (select from signs)
+        select agent_id, name, _supportchat.folded(name) from listed where is_shared
     ), named as (
         -- The shortest text that reads as the name, before what ends its last word.
         select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
@@ -114,17 +115,6 @@ as $$
         'agent', _supportchat.person_json(agent_id), 'written', written
     ) order by agent_id), '[]')
     from public.note_mentions where session_id = p_session_id and note_no = p_note_no
-$$;
-
--- The agents who are mentioned in a conversation in notes that they have not read.
-create or replace function _supportchat.mentioned_json(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
-    where session_id = p_session_id and read_at is null
 $$;
 
 -- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
@@ -243,7 +233,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '38b838668c87');
+select _supportchat.record_script('functions/mentions.sql', '6efed022487c');
 
 notify pgrst, 'reload schema';
 

@@ -72,12 +72,19 @@ begin
     end if;
     if p_view_id is not null then
         saved := _supportchat.own_view(p_agent_id, p_view_id);
-        update public.desk_views set name = btrim(p_name), query = p_query, is_shared = p_is_shared
-        where view_id = saved.view_id returning * into saved;
-    elsif (
-        select count(*) from public.desk_views where case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
+    end if;
+    if (
+        select count(*) from public.desk_views
+        where view_id is distinct from p_view_id and case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
     ) >= 50 then
         raise sqlstate 'PT422' using message = 'views_too_many';
+    end if;
+    if p_view_id is not null then
+        -- One that is not everybody's any more belongs to who has said so, or it would vanish for them.
+        update public.desk_views set
+            name = btrim(p_name), query = p_query, is_shared = p_is_shared,
+            agent_id = case when p_is_shared then agent_id else p_agent_id end
+        where view_id = saved.view_id returning * into saved;
     else
         insert into public.desk_views (agent_id, name, query, is_shared) values (p_agent_id, btrim(p_name), p_query, p_is_shared)
         returning * into saved;
@@ -100,7 +107,7 @@ begin
     return jsonb_build_object('name', gone.name);
 end $$;
 
-select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
+select _supportchat.record_script('functions/views.sql', '2795cf1e9898');
 
 notify pgrst, 'reload schema';
 

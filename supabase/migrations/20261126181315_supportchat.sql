@@ -4729,6 +4729,23 @@ begin
     return found_id;
 end $$;
 
+-- The tags of some names, made where there are none: in one order, and before anything is locked, so that no two who make the same
+-- ones wait for each other in a circle.
+create or replace function _supportchat.tags_of_names(p_names text[])
+returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+    wanted bigint[] := '{}';
+begin
+    for name in select given from unnest(p_names) as given order by _supportchat.folded(_supportchat.tag_name(given)) loop
+        wanted := wanted || _supportchat.tag_of_name(name);
+    end loop;
+    return wanted;
+end $$;
+
 -- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
 -- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
@@ -4739,21 +4756,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    chat uuid;
     ticket public.tickets;
-    wanted bigint[] := '{}';
+    wanted bigint[];
     added bigint[];
     removed bigint[];
-    name text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     if cardinality(p_add) > 20 then
         raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
     end if;
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    chat := _supportchat.session_of_ticket(p_number);
+    wanted := _supportchat.tags_of_names(p_add);
+    ticket := _supportchat.lock_ticket(chat);
     perform _supportchat.check_kept(ticket);
-    foreach name in array p_add loop
-        wanted := wanted || _supportchat.tag_of_name(name);
-    end loop;
     with gone as (
         delete from public.ticket_tags where ticket_id = ticket.id and tag_id = any (p_remove) and tag_id <> all (wanted) returning tag_id
     )
@@ -4800,7 +4816,7 @@ begin
     );
 end $$;
 
--- Every tag, with the number of its tickets: 1,001 stands for more.
+-- Every tag, with the number of its tickets: 101 stands for more.
 create or replace function public.list_tags(p_agent_id uuid)
 returns jsonb
 language plpgsql
@@ -4812,7 +4828,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'id', t.tag_id, 'name', t.name, 'tickets', (
-                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 1001) as counted
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 101) as counted
             )
         ) order by t.folded), '[]')
         from public.desk_tags t
@@ -4893,7 +4909,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', 'fa6de9b70219');
+select _supportchat.record_script('functions/tags.sql', 'f5295ebf78c1');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -6014,31 +6030,8 @@ select _supportchat.record_script('functions/conversations.sql', '090e55bddecd')
 drop function if exists public.signal_typing(uuid, text, uuid);
 drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
 
--- Moves an agent's own mark in a conversation, and gives how many of the customer's lines it has passed: none of the last 100
--- or more that come after it. Null when it does not move.
-create or replace function _supportchat.move_mark_of_agent(p_session_id uuid, p_read integer, p_agent_id uuid)
-returns integer
-language sql
-set search_path = ''
-as $$
-    insert into public.ticket_reads as mine (agent_id, session_id, read_seq, read_lines)
-    select p_agent_id, s.session_id, least(p_read, s.last_seq), s.customer_lines - (
-        select count(*) from (
-            select from public.chat_messages m
-            where m.session_id = s.session_id and m.sender = 'user' and m.seq > least(p_read, s.last_seq)
-            limit 100
-        ) as unread
-    )
-    from public.user_sessions s
-    where s.session_id = p_session_id and not exists (
-        select from public.ticket_reads r
-        where r.agent_id = p_agent_id and r.session_id = s.session_id and r.read_seq >= least(p_read, s.last_seq)
-    )
-    on conflict (agent_id, session_id) do update set
-        read_seq = excluded.read_seq, read_lines = greatest(mine.read_lines, excluded.read_lines)
-    where mine.read_seq < excluded.read_seq
-    returning read_lines
-$$;
+-- Of an earlier version, which moved an agent's own mark by itself.
+drop function if exists _supportchat.move_mark_of_agent(uuid, integer, uuid);
 
 -- Whether an agent has the ticket of a conversation, or had it when it was closed.
 create or replace function _supportchat.has_ticket(p_agent_id uuid, p_session_id uuid)
@@ -6052,7 +6045,8 @@ as $$
 $$;
 
 -- Moves the marks of one side, and for an agent their own: they only go forward, and never past the last message. The marks of
--- the agents' side, which the customer sees, move for the agent who has the ticket.
+-- the agents' side, which the customer sees, move for the agent who has the ticket, as has_ticket has it. The agent's own mark counts
+-- how many of the customer's lines it has passed: none of the last 100 or more that come after it.
 create or replace function _supportchat.move_marks(
     p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
@@ -6062,8 +6056,8 @@ set search_path = ''
 as $$
 declare
     marks jsonb;
-    is_moved boolean;
     lines integer;
+    nothing text;
 begin
     if p_agent_id is null then
         update public.user_sessions set
@@ -6074,20 +6068,38 @@ begin
         returning jsonb_build_object(
             'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
         ) into marks;
-    elsif _supportchat.has_ticket(p_agent_id, p_session_id) then
+    else
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
+            and p_agent_id = (
+                select assigned_agent_id from public.tickets
+                where session_id = p_session_id order by status = 'closed', number desc limit 1
+            )
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
+        insert into public.ticket_reads as mine (agent_id, session_id, read_seq, read_lines)
+        select p_agent_id, s.session_id, least(p_read, s.last_seq), s.customer_lines - (
+            select count(*) from (
+                select from public.chat_messages m
+                where m.session_id = s.session_id and m.sender = 'user' and m.seq > least(p_read, s.last_seq)
+                limit 100
+            ) as unread
+        )
+        from public.user_sessions s
+        where s.session_id = p_session_id and not exists (
+            select from public.ticket_reads r
+            where r.agent_id = p_agent_id and r.session_id = s.session_id and r.read_seq >= least(p_read, s.last_seq)
+        )
+        on conflict (agent_id, session_id) do update set
+            read_seq = excluded.read_seq, read_lines = greatest(mine.read_lines, excluded.read_lines)
+        where mine.read_seq < excluded.read_seq
+        returning read_lines into lines;
     end if;
-    is_moved := marks is not null;
-    if p_agent_id is not null then
-        lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
-    end if;
-    if is_moved or lines is not null then
-        perform _supportchat.log_event(
+    if marks is not null or lines is not null then
+        -- An assignment takes a fraction of the time of a statement.
+        nothing := _supportchat.log_event(
             'receipt.recorded', p_session_id,
             coalesce(marks, '{}') || case when lines is null then '{}' else jsonb_build_object('read_lines', lines) end,
             case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
@@ -6172,12 +6184,14 @@ declare
     ));
     history text := public.database_epoch();
     said record;
+    nothing text;
 begin
     for said in
         select r.* from jsonb_to_recordset(p_receipts) as r (
             session_id uuid, epoch text, delivered integer, read integer, visitor text, agent_id uuid, token_hash text
         )
-        where r.session_id = any (free) and r.epoch = _supportchat.epoch_of(r.session_id, history)
+        -- As epoch_of and visitor_of have it.
+        where r.session_id = any (free) and r.epoch = left(md5(history || r.session_id), 12)
             and case when r.agent_id is null then exists (
                 select from public.user_sessions s
                 where s.session_id = r.session_id and s.visitor_id = (
@@ -6190,14 +6204,14 @@ begin
                 where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
-        perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
+        nothing := _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
     end loop;
     return jsonb_build_object('busy', array(
         select session_id from public.user_sessions where session_id = any (asked) and session_id <> all (free)
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
+select _supportchat.record_script('functions/marks.sql', '5f3d99b0bb5a');
 
 -- mentions.sql: who is named in a note with an @, and has to read it. Safe to run again.
 
@@ -6262,11 +6276,12 @@ set search_path = ''
 as $$
     with signs as materialized (
         select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), listed as materialized (
+        select * from _supportchat.mentionable_agents() where exists (select from signs)
     ), known as materialized (
-        select agent_id, written, folded from _supportchat.mentionable_agents() where exists (select from signs)
+        select agent_id, written, folded from listed
         union
-        select agent_id, name, _supportchat.folded(name) from _supportchat.mentionable_agents()
-        where is_shared and exists (select from signs)
+        select agent_id, name, _supportchat.folded(name) from listed where is_shared
     ), named as (
         -- The shortest text that reads as the name, before what ends its last word.
         select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
@@ -6303,17 +6318,6 @@ as $$
         'agent', _supportchat.person_json(agent_id), 'written', written
     ) order by agent_id), '[]')
     from public.note_mentions where session_id = p_session_id and note_no = p_note_no
-$$;
-
--- The agents who are mentioned in a conversation in notes that they have not read.
-create or replace function _supportchat.mentioned_json(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
-    where session_id = p_session_id and read_at is null
 $$;
 
 -- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
@@ -6432,7 +6436,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '38b838668c87');
+select _supportchat.record_script('functions/mentions.sql', '6efed022487c');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -7398,7 +7402,11 @@ as $$
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
-        'mentioned', _supportchat.mentioned_json(s.session_id),
+        -- The agents who are mentioned in notes that they have not read.
+        'mentioned', (
+            select coalesce(jsonb_agg(distinct n.agent_id), '[]') from public.note_mentions n
+            where n.session_id = s.session_id and n.read_at is null
+        ),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -7752,7 +7760,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
+select _supportchat.record_script('functions/queue.sql', '01b2fa1fcebe');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -8652,40 +8660,51 @@ begin
     return array(select tag_id from public.desk_tags where query is not null and folded::tsvector @@ query);
 end $$;
 
--- Those of some tickets that are what a search asks for, in their order: with a tag of each of the lists in p_tags, and all that
--- p_states say.
-create or replace function _supportchat.tickets_that_fit(p_ids uuid[], p_agent_id uuid, p_tags jsonb, p_states text[])
+-- Those of some tickets that are what a search asks for, in their order: with a tag of each list in p_tags (such as '{1, 2}'),
+-- and all that p_states say.
+create or replace function _supportchat.tickets_that_fit(p_ids uuid[], p_agent_id uuid, p_tags text[], p_states text[])
 returns uuid[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select array(
+declare
+    left_over uuid[] := p_ids;
+    named text;
+    ids bigint[];
+begin
+    foreach named in array p_tags loop
+        ids := named;
+        left_over := array(
+            select asked.id
+            from unnest(left_over) with ordinality as asked (id, place)
+            cross join lateral (
+                select from public.ticket_tags own where own.ticket_id = asked.id and own.tag_id = any (ids) limit 1
+            ) as tag
+            order by asked.place
+        );
+    end loop;
+    return array(
         select t.id
-        from unnest(p_ids) with ordinality as asked (id, place)
+        from unnest(left_over) with ordinality as asked (id, place)
         cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
         where t.session_id is not null and t.erased_at is null
             and p_states <@ array[
                 case when t.status = 'closed' then 'closed' else 'open' end,
-                case t.status when 'waiting' then 'unassigned' when 'open' then case when t.assigned_agent_id = p_agent_id then 'mine' end end,
+                case when t.status = 'waiting' then 'unassigned' end,
+                case when t.status = 'open' and t.assigned_agent_id = p_agent_id then 'mine' end,
                 case when t.snoozed_until is not null then 'snoozed' end,
                 case when t.status <> 'closed' and t.awaiting_since is not null then 'waiting' end,
                 case when t.is_spam then 'spam' end,
                 case when t.status <> 'closed' then (array['urgent', 'high', null, 'low'])[t.urgency] end
             ]
-            and (p_tags = '[]' or not exists (
-                select from jsonb_array_elements(p_tags) as named
-                where not exists (
-                    select from public.ticket_tags own where own.ticket_id = t.id and named @> to_jsonb(own.tag_id)
-                )
-            ))
         order by asked.place
-    )
-$$;
+    );
+end $$;
 
 -- The tickets of a tag, or of a state, that are asked for, if there are no more than p_most of one of them; null if there are more.
 -- Without sequential scans: the planner would read the table from its beginning, because few are asked for.
-create or replace function _supportchat.few_tickets(p_agent_id uuid, p_tags jsonb, p_states text[], p_most integer)
+create or replace function _supportchat.few_tickets(p_agent_id uuid, p_tags text[], p_states text[], p_most integer)
 returns uuid[]
 language plpgsql
 stable
@@ -8696,11 +8715,8 @@ declare
     ids uuid[];
     asked text;
 begin
-    for asked in select tags::text from jsonb_array_elements(p_tags) as tags loop
-        ids := array(
-            select ticket_id from public.ticket_tags
-            where tag_id = any (array(select id::bigint from jsonb_array_elements_text(asked::jsonb) as id)) limit p_most + 1
-        );
+    foreach asked in array p_tags loop
+        ids := array(select ticket_id from public.ticket_tags where tag_id = any (asked::bigint[]) limit p_most + 1);
         if cardinality(ids) <= p_most then
             return array(select distinct id from unnest(ids) as id);
         end if;
@@ -8753,7 +8769,7 @@ as $$
             order by line_id limit 512 / cardinality(p_slices)
         ) as l
     ), asked as materialized (
-        select slice, place, _supportchat.query_of(array[term], slice) as query
+        select slice, place, replace(term, '~', slice::text)::tsquery as query
         from unnest(p_slices) as slice cross join unnest(p_terms) with ordinality as every (term, place)
     ), shares as (
         select a.place, count(*) filter (where l.words @@ a.query)::real / count(*) as share
@@ -8768,11 +8784,11 @@ $$;
 
 -- The newest lines that have all terms, p_enough of them, written in a span of time. It goes through the slices from the newest to
 -- the oldest, so words that are common are found in the first ones, and those that are rare are looked up in all of them. Of common words
--- that seldom stand in one line it stops once it has read about so many entries of the index as p_work slices have lines. A
+-- that seldom stand in one line it stops once it has read about as many entries of the index as p_work slices have lines. A
 -- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
 -- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
-    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 24,
+    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 6,
     out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
@@ -8792,35 +8808,42 @@ declare
     rarest real;
     rare text[] := p_terms;
     others text[];
-    work real;
+    -- Of each slice, in slices: what the index is to be read for, and what rows cost; to read one costs as much as twenty entries.
+    entries real := 0;
+    rows real := 0;
+    more bigint[];
 begin
     lines := '{}';
     while cardinality(step) > 0 and cardinality(lines) < p_enough and left_over > 0 loop
         if cardinality(p_terms) > 1 then
             shares := _supportchat.shares_of(p_terms, step);
             rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
-            -- To read one row costs as much as to read ten entries of the index.
-            rare := array(select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest);
-            others := nullif(array(select term from unnest(p_terms, shares) as every (term, share) where share > 10 * rarest), '{}');
-            work := (select sum(share) from unnest(shares) as share where share <= 10 * rarest)
-                + case when others is null then 0 else 10 * rarest end;
-            step := step[:greatest(1, floor(left_over / greatest(work, 0.001)))::integer];
-            left_over := left_over - cardinality(step) * work;
+            rare := array(
+                select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest order by share limit 4
+            );
+            others := nullif(array(select unnest(p_terms) except select unnest(rare)), '{}');
+            entries := (select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare));
+            rows := greatest(rows, case when others is null then 0 else 20 * rarest end);
+            step := step[:greatest(1, floor(left_over / (entries + rows + 0.001)))::integer];
         end if;
+        with asked as materialized (
+            select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
+            from unnest(step) as slice
+        ), looked_at as materialized (
+            select l.line_id, (asked.others is null or l.words @@ asked.others)
+                and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after) as fits
+            from asked cross join public.search_lines l
+            where l.words @@ asked.rare
+        )
         -- In two parts: to give few lines in order, the planner would go through all of them.
-        lines := lines || (
-            with asked as materialized (
-                select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
-                from unnest(step) as slice
-            ), every as materialized (
-                select l.line_id from asked cross join public.search_lines l
-                where l.words @@ asked.rare and (asked.others is null or l.words @@ asked.others)
-                    and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after)
-            )
-            select array(select line_id from every order by line_id desc limit p_enough - cardinality(lines))
-        );
+        select array(select line_id from looked_at where fits order by line_id desc limit p_enough - cardinality(lines)),
+            20.0 * count(*) / 65536 / cardinality(step)
+        into more, rows
+        from looked_at;
+        lines := lines || more;
+        left_over := left_over - cardinality(step) * (entries + rows);
         seen := seen + cardinality(step);
-        step := slices[seen + 1:seen + least(seen + 1, 32)];
+        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 4 end)];
     end loop;
     is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
     if cardinality(lines) >= p_enough then
@@ -8880,10 +8903,10 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
--- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 10,000 are looked at, at most. is_complete says
--- whether there is no other one.
+-- Of the newest 6,000 tickets those that fit, p_enough of them: of closed ones of those that were closed last. is_complete says whether
+-- there is no other one.
 create or replace function _supportchat.newest_tickets(
-    p_agent_id uuid, p_tags jsonb, p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     out ids uuid[], out is_complete boolean
 )
 returns record
@@ -8894,29 +8917,35 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-    place timestamptz := coalesce(p_before, 'infinity');
-    place_no bigint := 0;
-    step uuid[];
+    most constant integer := 6000;
+    is_ever boolean := p_before is null and p_after is null;
+    newest uuid[] := case
+        when is_ever and 'spam' = any (p_states) then array(
+            select id from public.tickets where is_spam order by closed_at desc limit most
+        )
+        when is_ever and 'closed' = any (p_states) then array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit most
+        )
+        else array(
+            select id from public.tickets
+            where created_at < coalesce(p_before, 'infinity') and created_at >= coalesce(p_after, '-infinity')
+            order by created_at desc, number desc limit most
+        )
+    end;
 begin
     ids := '{}';
-    for turn in 1..20 loop
-        step := array(
-            select id from public.tickets
-            where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
-            order by created_at desc, number desc limit 500
-        );
-        ids := ids || _supportchat.tickets_that_fit(step, p_agent_id, p_tags, p_states);
-        is_complete := cardinality(step) < 500 and cardinality(ids) < p_enough;
-        exit when cardinality(step) < 500 or cardinality(ids) >= p_enough;
-        select created_at, number into place, place_no from public.tickets where id = step[500];
+    for place in 1..cardinality(newest) by 500 loop
+        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 499], p_agent_id, p_tags, p_states);
+        exit when cardinality(ids) >= p_enough;
     end loop;
+    is_complete := cardinality(newest) < most and cardinality(ids) < p_enough;
     ids := ids[:p_enough];
 end $$;
 
 -- The newest tickets that are what a search asks for, p_enough of them. Where one of what is asked for is rare, all of those are looked
 -- at; of somebody's the newest 1,000.
 create or replace function _supportchat.tickets_found(
-    p_agent_id uuid, p_tags jsonb, p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     p_few uuid[], p_authors uuid[] default null, p_customers uuid[] default null, out ids uuid[], out is_complete boolean
 )
 returns record
@@ -8939,11 +8968,14 @@ begin
         of_agents := array(
             select t.id from unnest(p_authors) as agent_id
             cross join lateral (
-                select id, assigned_at from public.tickets where assigned_agent_id = agent_id order by assigned_at desc limit most
+                select id, assigned_at from public.tickets
+                -- By the index; who was given one later is not looked for.
+                where assigned_agent_id = agent_id and (p_before is null or assigned_at < p_before + interval '1 day')
+                order by assigned_at desc limit most
             ) as t
             order by t.assigned_at desc limit most
         );
-        is_complete := cardinality(of_agents) < most;
+        is_complete := cardinality(of_agents) < most and p_before is null;
         ids := of_agents || array(
             select t.id from unnest(p_customers) as session (id) join public.tickets t on t.session_id = session.id
         );
@@ -9003,7 +9035,7 @@ end $$;
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
 -- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
 -- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
--- lines are looked for, at most, and among 3,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
+-- lines are looked for, at most, and among 1,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -9018,9 +9050,8 @@ declare
     terms text[] := _supportchat.terms_of(p_words);
     authors uuid[];
     customers uuid[];
-    tags jsonb := (select coalesce(jsonb_agg(to_jsonb(_supportchat.tags_named(name))), '[]') from unnest(p_tags[:5]) as name);
+    tags text[] := array(select _supportchat.tags_named(name)::text from unnest(p_tags[:5]) as name);
     tags_of_words bigint[];
-    tags_with jsonb;
     few_tickets uuid[];
     sessions uuid[];
     candidates integer := most + 1;
@@ -9046,16 +9077,16 @@ begin
     elsif p_author is not null then
         authors := array(
             select id from public.agents
-            where _supportchat.folded(name)::tsvector @@ _supportchat.query_of(_supportchat.terms_of(p_author)) limit 20
+            where _supportchat.folded(name)::tsvector @@ _supportchat.query_of(_supportchat.terms_of(p_author)) limit 10
         );
         select * into got from _supportchat.newest_lines(_supportchat.terms_of(p_author, '='), few);
         customers := array(
             select l.session_id from unnest(got.lines) as asked (line_id)
             cross join lateral (select session_id from public.search_lines where line_id = asked.line_id limit 1) as l
         );
-        is_complete := got.is_complete and cardinality(authors) < 20;
+        is_complete := got.is_complete and cardinality(authors) < 10;
     end if;
-    if jsonb_array_length(tags) > 0 or cardinality(p_states) > 0 then
+    if cardinality(tags) > 0 or cardinality(p_states) > 0 then
         few_tickets := _supportchat.few_tickets(p_agent_id, tags, p_states, few);
     end if;
     if terms is null then
@@ -9073,10 +9104,9 @@ begin
             ), p_agent_id, tags, p_states);
         end if;
         if cardinality(tags_of_words) > 0 then
-            tags_with := tags || jsonb_build_array(tags_of_words);
             select * into got from _supportchat.tickets_found(
-                p_agent_id, tags_with, p_states, p_before, p_after, p_limit + 1,
-                coalesce(few_tickets, _supportchat.few_tickets(p_agent_id, jsonb_build_array(tags_of_words), '{}', few))
+                p_agent_id, tags || tags_of_words::text, p_states, p_before, p_after, p_limit + 1,
+                coalesce(few_tickets, _supportchat.few_tickets(p_agent_id, array[tags_of_words::text], '{}', few))
             );
             shown := shown || got.ids;
             is_complete := is_complete and got.is_complete;
@@ -9086,8 +9116,8 @@ begin
                 select session_id from public.tickets
                 where id = any (_supportchat.tickets_that_fit(few_tickets, p_agent_id, tags, p_states))
             );
-        elsif jsonb_array_length(tags) > 0 or cardinality(p_states) > 0 then
-            candidates := 3000;
+        elsif cardinality(tags) > 0 or cardinality(p_states) > 0 then
+            candidates := 1000;
         end if;
         select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
         back_to := got.back_to;
@@ -9141,7 +9171,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'dcb9e6fb7e9c');
+select _supportchat.record_script('functions/search.sql', '01fae61ea43f');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -9205,12 +9235,19 @@ begin
     end if;
     if p_view_id is not null then
         saved := _supportchat.own_view(p_agent_id, p_view_id);
-        update public.desk_views set name = btrim(p_name), query = p_query, is_shared = p_is_shared
-        where view_id = saved.view_id returning * into saved;
-    elsif (
-        select count(*) from public.desk_views where case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
+    end if;
+    if (
+        select count(*) from public.desk_views
+        where view_id is distinct from p_view_id and case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
     ) >= 50 then
         raise sqlstate 'PT422' using message = 'views_too_many';
+    end if;
+    if p_view_id is not null then
+        -- One that is not everybody's any more belongs to who has said so, or it would vanish for them.
+        update public.desk_views set
+            name = btrim(p_name), query = p_query, is_shared = p_is_shared,
+            agent_id = case when p_is_shared then agent_id else p_agent_id end
+        where view_id = saved.view_id returning * into saved;
     else
         insert into public.desk_views (agent_id, name, query, is_shared) values (p_agent_id, btrim(p_name), p_query, p_is_shared)
         returning * into saved;
@@ -9233,7 +9270,7 @@ begin
     return jsonb_build_object('name', gone.name);
 end $$;
 
-select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
+select _supportchat.record_script('functions/views.sql', '2795cf1e9898');
 
 -- bulk.sql: what agents do with many tickets at once. Safe to run again.
 
@@ -9255,7 +9292,7 @@ declare
     about text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
-    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+    if cardinality(p_numbers) > 50 or p_act in ('close', 'tag', 'assign', 'priority', 'snooze') is not true then
         raise sqlstate 'PT422' using message = 'not_understood';
     end if;
     -- Whoever holds it may lock one conversation after the other.
@@ -9278,7 +9315,11 @@ begin
                 select jsonb_agg(jsonb_build_object('number', number, 'version', version)) from public.tickets
                 where number = one and version > before
             ), '[]');
-        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
+            -- What else is wrong with the act is wrong with it for every ticket.
+            if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
+                raise;
+            end if;
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
@@ -9286,7 +9327,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', 'e66cccba3b9d');
+select _supportchat.record_script('functions/bulk.sql', 'acf385d748a0');
 
 -- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
 
@@ -9561,6 +9602,9 @@ begin
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    if cardinality(wanted.tags) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
     wanted.tags := array(
         select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
     );
@@ -9718,6 +9762,8 @@ declare
     answer jsonb;
     went jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
     answer := public.post_reply(
         p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
@@ -9739,7 +9785,7 @@ begin
     return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '2bec109d3557');
+select _supportchat.record_script('functions/replies.sql', 'df5c0512fd21');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -9924,7 +9970,7 @@ as $$
 $$;
 
 -- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
--- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
+-- and forgets the browsers that they are known or notified in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -9941,6 +9987,7 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
+    perform _supportchat.log_devices_out(p_agent_id, null, p_others => true);
     update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
     perform _supportchat.note_absent_agents();
 end $$;
@@ -10235,7 +10282,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
+select _supportchat.record_script('functions/logins.sql', 'd44058f4ce82');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -10471,10 +10518,11 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
+    perform _supportchat.log_devices_out(p_person_id, null, p_others => true);
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
+select _supportchat.record_script('functions/two_factor.sql', 'f94349671236');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -11581,26 +11629,34 @@ drop function if exists _supportchat.tell_pages(uuid, uuid[]);
 
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
--- is to know until that one has read.
+-- is to know until that one has read. Not who may not see the desk before they have two-factor.
 create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
 stable
 set search_path = ''
 as $$
+    -- Once for all conversations: to look whether somebody needs two-factor takes longer than the rest.
+    with able as materialized (
+        select a.* from public.agents a
+        where a.is_active and not _supportchat.needs_two_factor(a)
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
     select a.id, s.session_id, s.customer_lines, case
         when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
         when w.scope = 'all' then 'all' else 'next'
     end
     from unnest(p_session_ids) as asked (id)
     join public.user_sessions s on s.session_id = asked.id
-    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
-    join public.agents a on a.is_active
+    -- As ticket_of_session has it.
+    cross join lateral (
+        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
+    ) as t
+    cross join able as a
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
-        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -11642,6 +11698,7 @@ as $$
         join public.agents a on a.id = m.agent_id and a.is_active
         where m.session_id = any (p_session_ids) and m.read_at is null
             and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
         group by m.agent_id, m.session_id
     )
     select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
@@ -11816,6 +11873,7 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and not exists (
             select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
         )
@@ -12143,14 +12201,14 @@ begin
     insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
 end $$;
 
--- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+-- Forgets the devices of an agent that log out: those of one login session, or (p_others) all but those of one, all where that is null.
 create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
 returns void
 language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and ((login_id = p_session_id) is true) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -12202,7 +12260,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '2de40f720141');
+select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

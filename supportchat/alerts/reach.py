@@ -13,6 +13,10 @@ import httpcore
 
 MOST_CHARACTERS = 1000
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# The only part of IPv6 that is the internet's; all others are of one's own network, or lead to it.
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# What else is not for everybody (RFC 6890, 7526, 9637), and which versions of Python take for public.
+SPECIAL = [ipaddress.ip_network(network) for network in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -44,7 +48,9 @@ def is_public(address: str) -> bool:
         inner = found.ipv4_mapped or found.sixtofour
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not found.is_multicast
+        if found not in GLOBAL_UNICAST:
+            return False
+    return found.is_global and not found.is_multicast and not any(found in network for network in SPECIAL)
 
 
 class CheckedNetwork(httpcore.NetworkBackend):

@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from threading import Lock
+from typing import Generic, TypeVar
 
 from linkify_it import LinkifyIt
 from markupsafe import Markup, escape
@@ -19,6 +20,8 @@ _OVERHEAD = 200  # bytes that an entry costs beside its text and its HTML
 
 LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
 _linkify = LinkifyIt()
+
+T = TypeVar("T", bound=str)
 
 _BEFORE_SCHEME = r"(?<![A-Za-z0-9+.-])"
 _BEFORE_HOST = r"(?<![A-Za-z0-9_.@/:-])"
@@ -59,7 +62,7 @@ def linkified(text: str) -> Markup:
     """Return a text as HTML in which web and e-mail addresses are links."""
     if not has_hint(text):
         return escape(text)
-    return _cache.html_of(text)
+    return _cache.shown(text)
 
 
 def render(text: str) -> Markup:
@@ -167,18 +170,18 @@ _FINDERS = {
 }
 
 
-class Cache:
-    """The HTML of the texts that were shown last, bounded in bytes."""
+class Cache(Generic[T]):
+    """What the texts look like that were shown last, bounded in bytes."""
 
-    def __init__(self, most_bytes: int, render: Callable[[str], Markup]) -> None:
+    def __init__(self, most_bytes: int, render: Callable[[str], T]) -> None:
         self.bytes = 0
         self._render = render
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, Markup] = OrderedDict()
+        self._kept: OrderedDict[str, T] = OrderedDict()
         self._lock = Lock()
 
-    def html_of(self, text: str) -> Markup:
-        """Return the HTML of a text, and let others go on before it is computed."""
+    def shown(self, text: str) -> T:
+        """Return what a text looks like, and let others go on before it is computed."""
         with self._lock:
             if text in self._kept:
                 self._kept.move_to_end(text)
@@ -189,7 +192,7 @@ class Cache:
             self._keep(text, html)
         return html
 
-    def _keep(self, text: str, html: Markup) -> None:
+    def _keep(self, text: str, html: T) -> None:
         if text in self._kept:
             return  # by another request meanwhile
         self._kept[text] = html
@@ -198,7 +201,7 @@ class Cache:
             self.bytes -= _cost(*self._kept.popitem(last=False))
 
 
-def _cost(text: str, html: Markup) -> int:
+def _cost(text: str, html: str) -> int:
     # A character takes up to four bytes of memory.
     return 4 * (len(text) + len(html)) + _OVERHEAD
 

@@ -68,7 +68,7 @@ def marked_up(text: str) -> Markup:
     """Return a text as HTML, with what is marked in it as such and addresses as links."""
     if not _has_marks(text):
         return linkified(text)
-    return _cache.html_of(text)
+    return _cache.shown(text)
 
 
 def with_mentions(text: str, names: Mapping[str, str]) -> Markup:
@@ -93,7 +93,7 @@ def plain(text: str) -> str:
     """Return a text without its marks, for a place that shows it in one line."""
     if not _is_marked(text):
         return text
-    return "".join(_plain_parts(_tokens(text))).strip()
+    return _plain_cache.shown(text)
 
 
 def render(text: str) -> Markup:
@@ -101,6 +101,10 @@ def render(text: str) -> Markup:
     if not _is_marked(text):
         return linkified(text)
     return Markup("").join(_html_parts(_tokens(text)))
+
+
+def _without_marks(text: str) -> str:
+    return "".join(_plain_parts(_tokens(text))).strip()
 
 
 def _is_marked(text: str) -> bool:
@@ -347,3 +351,4 @@ def _set_up() -> MarkdownIt:
 
 _markdown = _set_up()
 _cache = Cache(CACHE_BYTES, render)
+_plain_cache = Cache(CACHE_BYTES // 4, _without_marks)

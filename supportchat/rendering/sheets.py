@@ -13,8 +13,9 @@ _UNSEEN = (
 )
 _BEFORE = rf"(?:[\"'`“”„‘’«»{_UNSEEN}]|[^\S\t\r\n])*"
 _SIGN = r"[=+@\-\u2212\ufe62\ufe63\ufe66\ufe6b\uff1d\uff0b\uff0d\uff20]"
-FORMULA = re.compile(rf"^(?=[\t\r\n])|(^|[;,\t\r\n])(?={_BEFORE}{_SIGN})")
-_GUARDED = re.compile(rf"^'(?=[\t\r\n])|(^|[;,\t\r\n])'(?={_BEFORE}{_SIGN})")
+# Behind apostrophes, too: else one of the text would be taken for ours.
+FORMULA = re.compile(rf"^(?='*[\t\r\n])|(^|[;,\t\r\n])(?={_BEFORE}{_SIGN})")
+_GUARDED = re.compile(rf"^'(?='*[\t\r\n])|(^|[;,\t\r\n])'(?={_BEFORE}{_SIGN})")
 
 
 def safe_cell(value: Any) -> str:

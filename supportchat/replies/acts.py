@@ -9,6 +9,7 @@ from flask_babel import gettext
 
 from ..database.rows import HeldActs, SavedReply
 from ..tickets.times import CHOICES, due_time
+from ..web.text import clean_line
 
 FIELD_CHARACTERS = 64
 TAGS_CHARACTERS = 1000
@@ -61,7 +62,7 @@ def typed_then() -> str:
 
 def typed_tags() -> list[str]:
     """Return the tags of the form, which commas divide; one too many is left for the database to refuse."""
-    tags = [tag.strip() for tag in request.form.get("tags", "")[:TAGS_CHARACTERS].split(",")]
+    tags = map(clean_line, request.form.get("tags", "")[:TAGS_CHARACTERS].split(","))
     return list(dict.fromkeys(filter(None, tags)))[: MOST_TAGS + 1]
 
 

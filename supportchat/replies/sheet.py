@@ -20,6 +20,7 @@ COLUMNS = ("name", "text", "close")
 YES = ("yes", "y", "true", "1", "x")
 MOST_BYTES = 1024 * 1024
 MOST_ROWS = 500
+MOST_COLUMNS = 100  # nobody looks at more
 MOST_PROBLEMS = 10
 
 
@@ -39,6 +40,7 @@ def written(replies: list[SavedReply]) -> str:
     for reply in replies:
         cells = (reply["name"], reply["message"], "yes" if reply["close_after"] else "")
         lines.writerow([safe_cell(cell) for cell in cells])
+        give_way()
     return "\ufeff" + text.getvalue()  # by which Excel knows that it is UTF-8
 
 
@@ -64,7 +66,6 @@ def read(content: bytes) -> list[dict[str, Any]]:
         replies.append(reply)
         if len(replies) > MOST_ROWS or len(problems) > MOST_PROBLEMS:
             break
-        give_way()
     if len(replies) > MOST_ROWS:
         problems.insert(0, gettext("This file has more than %(count)s replies. Split it.", count=MOST_ROWS))
     elif not replies:
@@ -80,10 +81,12 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     delimiter = max(",;\t", key=head.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        columns = [name.strip().lower() for name in next(lines, [])]
+        columns = [name.strip().lower() for name in next(lines, [])[:MOST_COLUMNS]]
         if not {"name", "text"} <= set(columns):
             raise SheetRefusedError(gettext("The first line has to name the columns: name, text, close."))
         for cells in lines:
+            if lines.line_num % 50 == 0:
+                give_way()
             if any(cell.strip() for cell in cells):
                 yield lines.line_num, dict(zip(columns, map(value_of_cell, cells), strict=False))
     except csv.Error as error:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from ..server.turns import give_way
+
 SHOWN_CHARACTERS = 180
 LEAD = 50  # characters before the first mark
 _WHOLE = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "ς": "σ"}
@@ -32,6 +34,7 @@ class Folded:
 
 def marked(text: str, words: str) -> Markup:
     """Return a text in which the words that were searched for are marked, as much of it as a line shows."""
+    give_way()  # a page has hundreds of them
     spans = _spans(text, words)
     start = 0
     if spans and spans[0][0] > SHOWN_CHARACTERS - LEAD:

@@ -22,6 +22,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Pages send a long message as multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 20
+MORE_FIELDS = {"tickets.change_many": 1000}  # one for each ticket that is chosen
 URLENCODED = "application/x-www-form-urlencoded"
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
 PIECE = 16 * 1024
@@ -121,12 +122,12 @@ def _read_into(spool: IO[bytes], length: int | None, most: int) -> int:
     stream, deadline, size = request.environ["wsgi.input"], Deadline(current_config().body_seconds), 0
     end = most + 1 if length is None else length
     is_form = request.mimetype == URLENCODED
-    fields = 1
+    fields, most_fields = 1, MORE_FIELDS.get(request.endpoint or "", FORM_FIELDS)
     while size < end and (piece := _read_some(stream, min(PIECE, end - size), deadline)):
         size += len(piece)
         deadline.moved(len(piece))
         fields += piece.count(b"&")
-        if is_form and fields > FORM_FIELDS:
+        if is_form and fields > most_fields:
             abort(413, "text_too_large")
         spool.write(piece)
     return size

@@ -90,6 +90,7 @@ SENTENCES = {
     "tag_not_found": _("This tag was deleted or merged into another."),
     "snooze_out_of_range": _("Choose a time in the future, within a year."),
     "nothing_chosen": _("Choose some tickets first."),
+    "too_many_chosen": _("Choose up to 50 tickets at once."),
     "view_not_found": _("This view was deleted."),
     "view_without_name": _("Type a name for the view."),
     "view_too_long": _("A view can have up to 60 characters in its name and 200 in its search."),

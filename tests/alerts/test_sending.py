@@ -18,7 +18,7 @@ from supportchat.alerts.encryption import encrypt, padded
 from supportchat.alerts.keys import PushKeys
 from supportchat.alerts.sender import Sender, outcome_of, retry_after
 from supportchat.database import Database
-from tests.cast import Agent, Cast
+from tests.cast import Agent, Cast, new_id
 from tests.server import Server
 
 from .push_service import PushService, Subscriber, packed, unpacked
@@ -125,6 +125,23 @@ def test_who_wants_the_text_gets_its_beginning(devices: Devices, cast: Cast, bob
     body = phone.got[0]["notification"]["body"]
     assert body.startswith("It is broken. xxx")
     assert len(body) == 120
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_mention_says_by_whom_and_where_and_the_note_only_to_who_wants_it(
+    devices: Devices, cast: Cast, alice: Agent, bob: Agent, text: bool
+) -> None:
+    bob.call("change_alerts", values={"shows_text": text, "scope": "mine"})
+    phone = devices.give(bob)
+    number = cast.visitor().start("My card is 4111", customer_name="Vera Lindt")["number"]
+    alice.call("add_note", number=number, client_message_id=new_id(), note="@Bob Ortiz is that  fraud?")
+    assert devices.send() == 1
+    shown = phone.got[0]["notification"]
+    assert (shown["title"], shown["tag"]) == ("Alice Kern mentioned you", "ticket-1001")
+    assert shown["body"] == ("@Bob Ortiz is that fraud?" if text else "#1001: Vera Lindt")
+    bob.call("read_mentions", number=number, note_no=1)
+    devices.send()
+    assert phone.got[1]["kind"] == "end"
 
 
 def test_the_end_goes_after_it_under_the_same_topic_and_is_not_kept(devices: Devices, cast: Cast, bob: Agent) -> None:

@@ -13,7 +13,7 @@ from flask import Flask
 from supportchat.alerts.ladder import NEVER, Ladder
 from supportchat.realtime.connection import Connection, Shown
 from supportchat.realtime.hub import Hub
-from tests.cast import Agent, Cast
+from tests.cast import Agent, Cast, new_id
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -83,6 +83,8 @@ def test_what_decides_nothing_wakes_nobody(ladder: Ladder, event: Any) -> None:
         {"event": "message.posted", "actor": "customer"},
         {"event": "receipt.recorded", "agent_id": "x"},
         {"event": "ticket.changed"},
+        {"event": "mention.added"},
+        {"event": "mention.read"},
     ],
 )
 def test_what_may_decide_who_is_told_is_looked_at_a_second_later_however_often_it_comes(
@@ -118,6 +120,19 @@ def test_a_process_that_nobody_looks_at_hears_with_its_report_that_something_is_
     hub._reported_at = float("-inf")
     hub.report()
     assert ladder.due_in <= 0
+
+
+def test_whom_a_note_mentions_hears_of_that_and_who_has_the_ticket_of_the_customer(
+    ladder: Ladder, hub: Hub, hints: Any, cast: Cast, alice: Agent, bob: Agent
+) -> None:
+    desks = {agent.name: open_desk(hub, agent) for agent in (alice, bob)}
+    number = cast.visitor().start(customer_name="Vera Lindt")["number"]
+    alice.call("add_note", number=number, client_message_id=new_id(), note="@Bob Ortiz")
+    ladder.advance()
+    for hint in hints():
+        hub.on_event(hint)
+    told = {name: [frame["title"] for frame in frames(page)] for name, page in desks.items()}
+    assert told == {"alice": ["Vera Lindt"], "bob": ["Alice Kern mentioned you"]}
 
 
 def test_the_desks_of_who_is_told_hear_of_it_in_their_language_and_of_its_end(

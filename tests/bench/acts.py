@@ -60,9 +60,9 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
 """
 MENTIONED = f"""
 insert into public.note_mentions (session_id, note_no, agent_id, written)
-select s.session_id, 1, a.id, '{{@Agent 1}}' from public.agents a
-cross join public.user_sessions s join public.visitors using (visitor_id)
-where token_hash = '{ANSWERED}' and a.name = 'Agent 1'
+select session_id, 1, a.id, '{{@Agent 1}}' from public.agents a cross join public.tickets t
+join public.user_sessions using (session_id) join public.visitors using (visitor_id)
+where token_hash = '{ANSWERED}' and t.status = 'open' and a.name = 'Agent 1'
 """
 LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (
@@ -70,11 +70,16 @@ BANNED = (
     f" from public.visitors where token_hash = '{ANSWERED}'"
 )
 REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
-# Three replies of an agent, due a while ago, which the setting that is on has held.
+# Three replies of the agent, due a while ago, which the setting that is on has held.
 HELD_REPLIES = f"""
 insert into public.desk_settings (name, value) values ('undo_send_seconds', '10');
-insert into public.held_replies (session_id, client_message_id, agent_id, message, seen_seq, due_at)
-select '{{}}', ('{NEW_ID[:-1]}' || n)::uuid, '{{}}', 'One', {{}}, now() from generate_series(7, 9) as n
+insert into public.held_replies (session_id, client_message_id, agent_id, message, seen_seq, due_at, held_at)
+select t.session_id, ('{NEW_ID[:-1]}' || n)::uuid, t.assigned_agent_id, 'One', t.last_seq, now(), now()
+from (
+    select t.*, last_seq from public.tickets t
+    join public.user_sessions using (session_id) join public.visitors using (visitor_id)
+    where token_hash = '{ANSWERED}' and t.status = 'open' order by number desc limit 1
+) as t, generate_series(7, 9) as n
 """
 TOKEN = "f" * 64
 LINK = f"""
@@ -281,7 +286,6 @@ class People:
             return Act(function, {"agent_id": self.agent, "number": number, **more}, how, given)
 
         waiting, closed = self.waiting.number, self.closed.number
-        held = HELD_REPLIES.format(self.open.session_id, self.agent, self.open.last_seq)
         return [
             act("ticket_of_agent", "open"),
             act("save_draft", mode="reply", draft="Half an answer"),
@@ -299,12 +303,12 @@ class People:
             Act("complete_mention", {"agent_id": self.agent, "text": "a"}),
             act("reply_and_act", "close", client_message_id=NEW_ID, message="Goodbye", then="close"),
             act("reply_and_act", "snooze", client_message_id=NEW_ID, message="Wait", then="snooze", tags=["heating"]),
-            act("post_reply", "held", given=held, client_message_id=NEW_ID, message="Wait", may_hold=True),
-            act("held_replies", given=held),
+            act("post_reply", "held", given=HELD_REPLIES, client_message_id=NEW_ID, message="Wait", may_hold=True),
+            act("held_replies", given=HELD_REPLIES),
             act("picture_of_held", client_message_id=NEW_ID),
-            Act("release_replies", {}, given=held),
-            act("take_back_reply", given=held, client_message_id=f"{NEW_ID[:-1]}7"),
-            act("forget_reply", given=held, client_message_id=f"{NEW_ID[:-1]}7"),
+            Act("release_replies", {}, given=HELD_REPLIES),
+            act("take_back_reply", given=HELD_REPLIES, client_message_id=f"{NEW_ID[:-1]}7"),
+            act("forget_reply", given=HELD_REPLIES, client_message_id=f"{NEW_ID[:-1]}7"),
             act("replies_for_ticket", given=REPLY, words=["hello"]),
             Act("list_replies", {"agent_id": self.agent}, given=REPLY),
             Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),

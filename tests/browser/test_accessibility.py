@@ -13,6 +13,7 @@ from playwright.sync_api import Frame, Page, expect
 from supportchat.config import ROOT
 from tests.browser.conftest import DESK, Agent, Customer, Opener
 from tests.cast import PASSWORD
+from tests.variants import first
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -54,7 +55,7 @@ def run_axe(page: Page | Frame, options: dict[str, Any]) -> list[str]:
     return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]
 
 
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("width", first([1440, 360]))
 def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None:
     options: dict[str, Any] = {
         "viewport": {"width": width, "height": 860},
@@ -130,9 +131,16 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     for fields in ({"tag": "Heating"}, {"tag": "Parts"}):
         carol.send_unseen("/tickets/1001/tags", fields)
     carol.send_unseen("/search/views", {"name": "Heating", "query": "tag:heating", "shared": "on"})
-    for path in ("search?q=heating+hello", "search", "tags", "agent?view=snoozed"):
+    for path in ("search?q=heating+hello", "search", "tags", "alerts", "agent?view=snoozed"):
         carol.page.goto(f"{carol.url}/{path}")
         found[path] = violations(carol.page)
+    carol.page.goto(f"{carol.url}/agent?view=all")
+    carol.page.locator("[data-pick]").check(force=True)
+    carol.page.locator("#bulk-tag-menu").click()
+    found["chosen"] = violations(carol.page)
+    carol.page.locator("#views-menu").click()
+    expect(carol.page.locator(".find .views__count")).to_have_text("1")
+    found["views"] = violations(carol.page)
     carol.page.goto(f"{carol.url}/sites")
     found["sites"] = violations(carol.page)
     carol.page.goto(f"{carol.url}/sites/main")
@@ -214,7 +222,7 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     carol.page.goto(f"{carol.url}/bans")
     found["bans"] = small_targets(carol.page)
     carol.send_unseen("/tickets/1001/tags", {"tag": "Heating"})
-    for path in ("tags", "search?q=heating", "agent?view=all"):
+    for path in ("tags", "search?q=heating", "alerts", "agent?view=all"):
         carol.page.goto(f"{carol.url}/{path}")
         found[path] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}

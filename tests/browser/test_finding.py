@@ -122,6 +122,9 @@ def test_many_tickets_are_chosen_and_closed(alice: Agent, database: Database) ->
     alice.page.locator("#bulk-close").click()
     alice.sees("Close the chosen tickets?")
     assert [url for url in sent if url.endswith("/bulk")] == []
+    alice.page.keyboard.press("Escape")
+    expect(alice.page.locator("[data-bulk-count]")).to_have_text("2 chosen")
+    alice.page.locator("#bulk-close").click()
     alice.page.get_by_role("button", name="Close tickets").click()
     expect(alice.page.locator("#toast")).to_contain_text("Closed 2 tickets.")
     expect(alice.page.locator("#bulk")).to_be_hidden()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.conftest import DESK, Agent, Customer, Opener
 from tests.browser.test_accessibility import violations
 
 
@@ -92,7 +91,7 @@ def test_a_day_by_keyboard_alone(alice: Agent, vera: Customer, windows: Opener) 
     keys.type("Bye")
     keys.press("Control+Shift+Enter")
     alice.sees("Closed #1002")
-    expect(alice.page.locator("[data-caught-up]")).to_be_visible()
+    alice.sees("All caught up")
 
 
 def test_the_palette_runs_what_the_page_offers_and_never_ends_anything_by_itself(alice: Agent, vera: Customer) -> None:
@@ -150,9 +149,8 @@ def test_the_list_of_keys_has_what_the_page_offers(alice: Agent, vera: Customer)
     expect(alice.page.locator("#ticket-close")).to_have_count(1)
 
 
-@pytest.mark.parametrize(
-    ("event", "is_taken"),
-    [
+def test_what_writes_a_text_is_no_key(alice: Agent, vera: Customer) -> None:
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({"key": "e", "altGraph": True}, False),
         ({"key": "Dead", "code": "KeyE"}, False),
         ({"key": "e", "isComposing": True}, False),
@@ -166,12 +164,13 @@ def test_the_list_of_keys_has_what_the_page_offers(alice: Agent, vera: Customer)
         ({"key": "о", "code": "KeyJ"}, True),
         ({"key": "J"}, True),
         ({"key": "/", "shiftKey": True, "code": "Digit7"}, True),
-    ],
-)
-def test_what_writes_a_text_is_no_key(alice: Agent, event: dict[str, Any], is_taken: bool, vera: Customer) -> None:
+    ]
     vera.start("First")
-    expect(alice.row()).to_be_visible()
-    assert send_key(alice.page, **event) is is_taken
+    for event, is_taken in cases:
+        expect(alice.row()).to_be_visible()
+        assert send_key(alice.page, **event) is is_taken, event
+        if is_taken:
+            alice.page.reload()
 
 
 def test_single_keys_can_be_switched_off(alice: Agent, vera: Customer) -> None:
@@ -186,3 +185,32 @@ def test_single_keys_can_be_switched_off(alice: Agent, vera: Customer) -> None:
     alice.page.keyboard.press("Control+k")
     expect(palette(alice.page)).to_be_visible()
     expect(options(alice.page).filter(has_text="Close ticket").locator("kbd")).to_have_count(0)
+
+
+def test_on_a_mac_keys_are_called_and_pressed_as_there(windows: Opener, vera: Customer) -> None:
+    alice: Agent = windows(Agent, **DESK)
+    alice.context.add_init_script("Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' })")
+    alice.come()
+    vera.start("First", name="Vera")
+    alice.open()
+    leave_the_box(alice)
+    alice.page.keyboard.press("?")
+    dialog = alice.page.get_by_role("dialog", name="Keyboard shortcuts")
+    row = dialog.locator(".key-list__row").filter(has_text="Send and close")
+    expect(row.locator("kbd")).to_have_text(["⌘", "⇧", "↵"])
+    alice.page.keyboard.press("Escape")
+    alice.page.keyboard.press("Control+k")
+    expect(palette(alice.page)).not_to_be_visible()
+    alice.page.keyboard.press("Meta+k")
+    expect(palette(alice.page)).to_be_visible()
+
+
+def test_undo_has_a_key_for_as_long_as_it_is_offered(alice: Agent, vera: Customer) -> None:
+    vera.start("First", name="Vera")
+    alice.open()
+    leave_the_box(alice)
+    alice.page.keyboard.press("e")
+    alice.sees("Closed #1001")
+    alice.page.keyboard.press("Control+z")
+    expect(alice.row()).to_have_attribute("data-status", "open")
+    expect(alice.box).to_be_focused()

@@ -60,6 +60,8 @@ def test_a_slash_finds_a_reply_and_enter_inserts_it_filled_in(alice: Agent, vera
     alice.box.press("Enter")
     expect(vera.messages.last).to_have_text("I’ve sent you a new heating sensor.")
     alice.sees("Closed #1001.")
+    alice.sees("All caught up")
+    vera.sees("Chat ended")
 
 
 def test_a_variable_that_stays_open_stops_send_and_nothing_is_lost(
@@ -105,6 +107,28 @@ def test_a_picture_goes_along_and_a_note_takes_a_reply_too(
     expect(options(alice)).to_have_count(0)
     note.press("Enter")
     expect(alice.page.locator(".message--note .bubble")).to_have_text("See /labx and 1/2, https://a.example/label")
+
+
+def test_a_reply_that_comes_back_still_does_with_the_ticket_what_it_was_to_do(
+    alice: Agent, vera: Customer, database: Database
+) -> None:
+    save(database, "Solved", "Glad that it works.", close_after=True)
+    vera.start("Help me", name="Vera")
+    alice.open()
+    vera.is_live()
+    alice.box.press_sequentially("/sol")
+    expect(option(alice, "Solved")).to_have_attribute("aria-selected", "true")
+    alice.box.press("Enter")
+    alice.context.set_offline(True)
+    alice.box.press("Enter")
+    expect(alice.page.locator("[data-pending] li")).to_be_visible()
+    vera.write("One more thing")
+    alice.context.set_offline(False)
+    alice.sees("1 new message came while you wrote.")
+    expect(alice.page.get_by_label("Close the ticket after sending", exact=True)).to_be_checked()
+    alice.press("Send anyway")
+    expect(vera.messages.last).to_have_text("Glad that it works.")
+    expect(alice.row()).not_to_have_attribute("data-status", "open")
 
 
 LONG = """Sorry about that, **Vera**. E4 means that the heating sensor doesn’t answer.

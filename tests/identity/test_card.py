@@ -24,7 +24,7 @@ from tests.web import Browser, Web
 from .conftest import identify, signed
 
 [EXAMPLE] = re.findall(
-    r"```sql\n(create role support_card_reader.*?)```", (ROOT / "docs/identity.md").read_text(), re.DOTALL
+    r"```sql\n(begin;\n\ncreate role support_card_reader.*?)```", (ROOT / "docs/identity.md").read_text(), re.DOTALL
 )
 SHOP = """
 create table public.customers (id bigint primary key, company text, plan text, created_at timestamptz);

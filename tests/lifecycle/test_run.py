@@ -24,6 +24,7 @@ from supportchat.config import ROOT
 from supportchat.server.embedded import EmbeddedPostgres
 from tests.postgres import open_folder
 from tests.server import free_port
+from tests.variants import first
 
 START_SECONDS = 60
 
@@ -190,7 +191,7 @@ def test_what_an_earlier_version_left_open_to_other_users_is_closed(desk: Desk) 
     assert "refused by us" not in (desk.data_dir / "postgres.log").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", first([signal.SIGINT, signal.SIGTERM]))
 def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
     desk.start()
     family = desk.family()

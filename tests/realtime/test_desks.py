@@ -14,7 +14,7 @@ from supportchat.realtime import desks as module
 from supportchat.realtime.connection import Connection, Shown
 from supportchat.realtime.desks import Desks
 from supportchat.rendering.fragments import Fragments
-from tests.cast import Agent, Cast, Visitor
+from tests.cast import Agent, Cast, Visitor, new_id
 
 
 class Recorder:
@@ -297,3 +297,26 @@ def test_without_an_open_desk_nothing_is_read(desks: Desks, door: Recorder, soon
     desks.touch(session_of(vera))
     desks.counts_changed()
     assert (door.calls, soon) == ([], [])
+
+
+def test_a_row_goes_to_whom_a_note_in_it_mentions_and_to_who_has_read_it(
+    desks: Desks, vera: Visitor, alice: Agent, bob: Agent, carol: Agent
+) -> None:
+    pages = [opened(desks, agent) for agent in (bob, carol)]
+    session_id = session_of(vera)
+    told(desks, session_id)
+    for page in pages:
+        news(page)
+    alice.call("add_note", number=1001, client_message_id=new_id(), note="@Bob Ortiz")
+    told(desks, session_id)
+    [content] = news(pages[0])
+    assert f'data-mentioned="{bob.id}"' in content
+    assert news(pages[1]) == []
+    vera.post("And?")
+    told(desks, session_id)
+    assert rows(pages[0]) == [1001]
+    bob.call("read_mentions", number=1001, note_no=1)
+    told(desks, session_id, agents=(bob.id,))
+    assert 'data-mentioned=""' in news(pages[0])[0]
+    told(desks, session_id)
+    assert news(pages[0]) == []

@@ -19,6 +19,7 @@ from supportchat.realtime.hub import Hub
 from tests.cast import Agent, new_id
 from tests.conftest import Place
 from tests.supabase.realtime import Realtime
+from tests.variants import variants
 
 pytestmark = pytest.mark.mode("supabase")
 
@@ -126,7 +127,7 @@ def test_after_any_trouble_events_come_again(hub: Hub, database: Database, realt
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("fault", ["ignore_joins", "withhold_ready", "refuse_sockets", "drop_broadcasts"])
+@pytest.mark.parametrize("fault", ["withhold_ready", "refuse_sockets", "drop_broadcasts", *variants(["ignore_joins"])])
 def test_after_a_fault_that_lasts_events_come_again_when_it_ends(
     hub: Hub, database: Database, realtime: Realtime, fault: str
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -119,3 +121,27 @@ def test_many_tickets_are_tagged_and_assigned(desk: Browser) -> None:
     assert "Assigned 1 ticket." in desk.post("/tickets/bulk", htmx=True, act="assign", number=["1001"]).text
     assert desk.post("/tickets/bulk", act="close").status_code == 422
     assert desk.post("/tickets/bulk", act="explode", number=["1001"]).status_code == 422
+
+
+def test_many_tickets_get_a_priority(desk: Browser, rows: Any) -> None:
+    answer = desk.post("/tickets/bulk", htmx=True, act="priority:1", number=["1001", "1002"])
+    assert "Changed the priority of 2 tickets." in answer.text
+    assert rows("select distinct urgency from tickets where number in (1001, 1002)") == [(1,)]
+    for act in ("priority", "priority:5", "priority:high"):
+        assert desk.post("/tickets/bulk", htmx=True, act=act, number=["1001"]).status_code == 422
+
+
+def test_many_tickets_are_snoozed_until_a_choice_or_a_moment_in_the_own_time_zone(desk: Browser, rows: Any) -> None:
+    answer = desk.post("/tickets/bulk", htmx=True, act="snooze:customer", number=["1001", "1002"])
+    assert "Snoozed 2 tickets." in answer.text
+    assert rows("select count(*) from tickets where snoozed_until = 'infinity'") == [(2,)]
+    tomorrow = datetime.now(ZoneInfo("Asia/Tokyo")).date() + timedelta(days=1)
+    desk.post("/tickets/bulk", act="snooze:at", at=f"{tomorrow}T09:00", time_zone="Asia/Tokyo", number=["1001", "1002"])
+    due = datetime.combine(tomorrow, time(9), ZoneInfo("Asia/Tokyo"))
+    assert rows("select count(*) from tickets where snoozed_until = %s", due) == [(2,)]
+
+
+def test_a_time_for_many_tickets_that_is_none_is_refused_with_a_sentence(desk: Browser) -> None:
+    for moment in ("", "2001-01-01T09:00"):
+        answer = desk.post("/tickets/bulk", htmx=True, act="snooze:at", at=moment, number=["1001"])
+        assert (answer.status_code, "Choose a time" in answer.text) == (422, True), answer.text

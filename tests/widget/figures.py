@@ -55,11 +55,15 @@ def on_the_wire(shop: Shop) -> dict[str, int]:
     With their heads, as Chromium counts them (`encodedDataLength`), and in the frame too, which is another process.
     """
     answered: list[Request] = []
-    shop.page.on("requestfinished", answered.append)
+
+    def note(request: Request) -> None:
+        answered.append(request)
+
+    shop.page.on("requestfinished", note)
     shop.open()
     open_chat(shop)
     shop.page.wait_for_load_state("networkidle")
-    shop.page.remove_listener("requestfinished", answered.append)
+    shop.page.remove_listener("requestfinished", note)
     found = {}
     for request in answered:
         if request.url.startswith(shop.desk):

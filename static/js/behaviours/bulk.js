@@ -29,7 +29,8 @@ if (form) {
     document.getElementById("queue").focus({ preventScroll: true });
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && picks().length && !document.querySelector("details.menu[open]")) chooseNone();
+    if (event.key === "Escape" && picks().length && !document.querySelector("dialog[open], details.menu[open]"))
+      chooseNone();
   });
   window.addEventListener("pageshow", count);
 }

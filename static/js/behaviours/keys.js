@@ -24,9 +24,9 @@ function onKey(event) {
 function leave(event) {
   const isOpen = event.target.getAttribute?.("aria-expanded") === "true";
   if (event.key !== "Escape" || event.defaultPrevented || makesText(event) || isOpen) return;
-  if (event.target.matches?.("#ticket [data-text], #customer input"))
+  if (event.target.matches?.("#ticket [data-text], #customer :is(input, select)"))
     document.querySelector("[data-ticket-title]")?.focus();
-  else if (event.target.matches?.("#find")) document.querySelector("#queue")?.focus();
+  else if (event.target.matches?.("#find, #queue-order")) document.querySelector("#queue")?.focus();
 }
 
 // What a pointer and a screen reader say of a button.

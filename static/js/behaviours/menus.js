@@ -29,7 +29,8 @@ function turn(menu) {
   menu.classList.remove("menu--up");
   if (!menu.open || !main) return;
   const { top, bottom, height } = menu.querySelector(".menu__panel").getBoundingClientRect();
-  const place = main.getBoundingClientRect();
+  // The main part of the desk has no box of its own.
+  const place = main.getClientRects()[0] ?? { top: 0, bottom: innerHeight };
   menu.classList.toggle("menu--up", bottom > Math.min(place.bottom, innerHeight) && top - height > place.top);
 }
 

@@ -26,7 +26,7 @@ const hasAll = (text, words) => words.every((word) => folded(text).includes(word
 const copy = (name) => dialog.querySelector(`[data-palette-${name}]`).content.firstElementChild.cloneNode(true);
 
 function groupOf(element) {
-  if (element.closest("#ticket, #customer")) return "ticket";
+  if (element.closest("#ticket, #customer, #toast")) return "ticket";
   return "step" in element.dataset ? "tickets" : "go";
 }
 
@@ -67,12 +67,9 @@ function groups(text) {
   );
   return {
     ticket: of("ticket").sort(endsLast).map(optionOf),
-    tickets: [
-      ...of("tickets").map(optionOf),
-      ...rows.slice(0, words.length ? rows.length : FEW).map(ticketOption),
-      ...searches(text),
-    ],
+    tickets: [...of("tickets").map(optionOf), ...rows.slice(0, words.length ? rows.length : FEW).map(ticketOption)],
     go: of("go").map(optionOf),
+    search: searches(text),
   };
 }
 

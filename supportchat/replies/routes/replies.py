@@ -145,9 +145,10 @@ def _text_of_message() -> str:
 def _without_name(text: str, name: str | None) -> str:
     if name is None or len(name) < 2:  # a letter is more often a word
         return text
-    for written, variable in ((name, "customer.name"), (first_name(name), "customer.first_name|there")):
-        text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", f"{{{{{variable}}}}}", text)
-    return text
+    variables = {first_name(name): "customer.first_name|there", name: "customer.name"}
+    names = "|".join(map(re.escape, sorted(variables, key=len, reverse=True)))
+    # All at once: a name may be a word of a variable.
+    return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: f"{{{{{variables[found[0]]}}}}}", text)
 
 
 def _page(form: ReplyForm, reply: SavedReply | None = None, **values: Any) -> str:

@@ -36,9 +36,12 @@ def change_many() -> ResponseReturnValue:
     `act` is one of `ACTS`, with the agent, the priority or the time behind a colon.
     """
     act, _, choice = request.form.get("act", "")[:64].partition(":")
-    numbers = [int(text) for text in request.form.getlist("number")[:AT_ONCE] if text.isdecimal() and len(text) <= 9]
-    if act not in ACTS or not numbers:
-        raise Invalid("nothing_chosen" if act in ACTS else "not_understood")
+    chosen = (text for text in request.form.getlist("number") if text.isdecimal() and len(text) <= 9)
+    numbers = list(dict.fromkeys(map(int, chosen)))
+    if act not in ACTS:
+        raise Invalid("not_understood")
+    if not 0 < len(numbers) <= AT_ONCE:
+        raise Invalid("too_many_chosen" if numbers else "nothing_chosen")
     changed: ChangedTickets = call(
         "change_tickets", agent_id=g.agent["id"], numbers=numbers, act=act, value=_value(act, choice)
     )

@@ -9,14 +9,15 @@ from ...database import call
 from ...database.rows import TaggedTicket
 from ...web.forms import whole_number
 from ...web.policies import for_people_with
+from ...web.text import clean_line
 from .blueprint import TICKET, after_action, bp, with_undo
 
 TAG_CHARACTERS = 40
 
 
 def typed_tag() -> str:
-    """Return the name of a tag as it was typed; the database cleans it, and refuses what is too long."""
-    return request.form.get("tag", "")[: 5 * TAG_CHARACTERS]
+    """Return the name of a tag as it was typed, on one line; the database refuses what is too long."""
+    return clean_line(request.form.get("tag", "")[: 5 * TAG_CHARACTERS])
 
 
 @bp.post(f"{TICKET}/tags")
