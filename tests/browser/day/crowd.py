@@ -8,7 +8,7 @@ import threading
 import time
 
 from tests.browser.day.customers import Customer
-from tests.browser.day.day import Day
+from tests.browser.day.day import Day, until
 from tests.browser.day.desk import Typist
 
 MINUTES = float(os.environ.get("DAY_MINUTES") or 10)
@@ -72,6 +72,7 @@ class Crowd:
             self._day.send_saved(customer, "Hello")
         elif customer.is_done:
             self._day.send_saved(customer, "Solved")
+            until(lambda: customer.number not in desk.queue, f"#{customer.number} does not leave the queue")
         else:
             self._day.reply(customer, f"What I know, {customer.name}: {len(self._day.replied[customer.number])}.")
         return True
