@@ -144,7 +144,7 @@ class Typist(Agent):
 
     def undo(self) -> None:
         """Take back what was done last."""
-        self.run("Undo")
+        self.keys("Control+z")
 
     # What the page knows
 
