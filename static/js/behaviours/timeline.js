@@ -28,7 +28,10 @@ class Timeline {
 
   watch() {
     this.element.addEventListener("scroll", () => this.measure(), { passive: true });
-    this.element.addEventListener("pending:added", () => this.toEnd());
+    this.element.addEventListener("pending:added", () => {
+      this.toEnd();
+      this.measure();
+    });
     this.jump.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus
     this.jump.addEventListener("click", () => this.jumpToEnd());
     onChildren(this.list, (nodes) => this.onAdded(nodes.filter((node) => node.nodeType === Node.ELEMENT_NODE)));
@@ -74,16 +77,16 @@ class Timeline {
     this.first = firstSeq(this.list);
     const theirs = isEarlier ? [] : items.filter((item) => item.matches(".message--theirs"));
     for (const item of theirs) item.dataset.new = "";
-    this.scroll(isEarlier, items, theirs.length);
+    this.scroll(isEarlier, theirs.length);
     if (theirs.length) this.typing.replaceChildren();
     this.measure();
     this.announce("added", { theirs: theirs.length });
     fillGap(this.list);
   }
 
-  scroll(isEarlier, items, theirs) {
+  scroll(isEarlier, theirs) {
     if (isEarlier) this.element.scrollTop = this.element.scrollHeight - this.fromEnd;
-    else if (this.isAtEnd || items.some((item) => item.matches(".message--mine"))) this.toEnd();
+    else if (this.isAtEnd) this.toEnd();
     else this.setUnseen(this.unseen + theirs);
   }
 
