@@ -21,7 +21,7 @@ _OVERHEAD = 200  # bytes that an entry costs beside its text and its HTML
 LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
 _linkify = LinkifyIt()
 
-T = TypeVar("T", bound=str)
+T = TypeVar("T", bound=str)  # text, or HTML
 
 _BEFORE_SCHEME = r"(?<![A-Za-z0-9+.-])"
 _BEFORE_HOST = r"(?<![A-Za-z0-9_.@/:-])"
