@@ -4729,6 +4729,23 @@ begin
     return found_id;
 end $$;
 
+-- The tags of some names, made where there are none: in one order, and before anything is locked, so that no two who make the same
+-- ones wait for each other in a circle.
+create or replace function _supportchat.tags_of_names(p_names text[])
+returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+    wanted bigint[] := '{}';
+begin
+    for name in select given from unnest(p_names) as given order by _supportchat.folded(_supportchat.tag_name(given)) loop
+        wanted := wanted || _supportchat.tag_of_name(name);
+    end loop;
+    return wanted;
+end $$;
+
 -- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
 -- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
@@ -4739,21 +4756,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    chat uuid;
     ticket public.tickets;
-    wanted bigint[] := '{}';
+    wanted bigint[];
     added bigint[];
     removed bigint[];
-    name text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     if cardinality(p_add) > 20 then
         raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
     end if;
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    chat := _supportchat.session_of_ticket(p_number);
+    wanted := _supportchat.tags_of_names(p_add);
+    ticket := _supportchat.lock_ticket(chat);
     perform _supportchat.check_kept(ticket);
-    foreach name in array p_add loop
-        wanted := wanted || _supportchat.tag_of_name(name);
-    end loop;
     with gone as (
         delete from public.ticket_tags where ticket_id = ticket.id and tag_id = any (p_remove) and tag_id <> all (wanted) returning tag_id
     )
@@ -4800,7 +4816,7 @@ begin
     );
 end $$;
 
--- Every tag, with the number of its tickets: 1,001 stands for more.
+-- Every tag, with the number of its tickets: 101 stands for more.
 create or replace function public.list_tags(p_agent_id uuid)
 returns jsonb
 language plpgsql
@@ -4812,7 +4828,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'id', t.tag_id, 'name', t.name, 'tickets', (
-                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 1001) as counted
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 101) as counted
             )
         ) order by t.folded), '[]')
         from public.desk_tags t
@@ -4893,7 +4909,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', 'fa6de9b70219');
+select _supportchat.record_script('functions/tags.sql', 'f5295ebf78c1');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -6014,31 +6030,8 @@ select _supportchat.record_script('functions/conversations.sql', '090e55bddecd')
 drop function if exists public.signal_typing(uuid, text, uuid);
 drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
 
--- Moves an agent's own mark in a conversation, and gives how many of the customer's lines it has passed: none of the last 100
--- or more that come after it. Null when it does not move.
-create or replace function _supportchat.move_mark_of_agent(p_session_id uuid, p_read integer, p_agent_id uuid)
-returns integer
-language sql
-set search_path = ''
-as $$
-    insert into public.ticket_reads as mine (agent_id, session_id, read_seq, read_lines)
-    select p_agent_id, s.session_id, least(p_read, s.last_seq), s.customer_lines - (
-        select count(*) from (
-            select from public.chat_messages m
-            where m.session_id = s.session_id and m.sender = 'user' and m.seq > least(p_read, s.last_seq)
-            limit 100
-        ) as unread
-    )
-    from public.user_sessions s
-    where s.session_id = p_session_id and not exists (
-        select from public.ticket_reads r
-        where r.agent_id = p_agent_id and r.session_id = s.session_id and r.read_seq >= least(p_read, s.last_seq)
-    )
-    on conflict (agent_id, session_id) do update set
-        read_seq = excluded.read_seq, read_lines = greatest(mine.read_lines, excluded.read_lines)
-    where mine.read_seq < excluded.read_seq
-    returning read_lines
-$$;
+-- Of an earlier version, which moved an agent's own mark by itself.
+drop function if exists _supportchat.move_mark_of_agent(uuid, integer, uuid);
 
 -- Whether an agent has the ticket of a conversation, or had it when it was closed.
 create or replace function _supportchat.has_ticket(p_agent_id uuid, p_session_id uuid)
@@ -6052,7 +6045,8 @@ as $$
 $$;
 
 -- Moves the marks of one side, and for an agent their own: they only go forward, and never past the last message. The marks of
--- the agents' side, which the customer sees, move for the agent who has the ticket.
+-- the agents' side, which the customer sees, move for the agent who has the ticket, as has_ticket has it. The agent's own mark counts
+-- how many of the customer's lines it has passed: none of the last 100 or more that come after it.
 create or replace function _supportchat.move_marks(
     p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
@@ -6062,8 +6056,8 @@ set search_path = ''
 as $$
 declare
     marks jsonb;
-    is_moved boolean;
     lines integer;
+    nothing text;
 begin
     if p_agent_id is null then
         update public.user_sessions set
@@ -6074,20 +6068,38 @@ begin
         returning jsonb_build_object(
             'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
         ) into marks;
-    elsif _supportchat.has_ticket(p_agent_id, p_session_id) then
+    else
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
+            and p_agent_id = (
+                select assigned_agent_id from public.tickets
+                where session_id = p_session_id order by status = 'closed', number desc limit 1
+            )
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
+        insert into public.ticket_reads as mine (agent_id, session_id, read_seq, read_lines)
+        select p_agent_id, s.session_id, least(p_read, s.last_seq), s.customer_lines - (
+            select count(*) from (
+                select from public.chat_messages m
+                where m.session_id = s.session_id and m.sender = 'user' and m.seq > least(p_read, s.last_seq)
+                limit 100
+            ) as unread
+        )
+        from public.user_sessions s
+        where s.session_id = p_session_id and not exists (
+            select from public.ticket_reads r
+            where r.agent_id = p_agent_id and r.session_id = s.session_id and r.read_seq >= least(p_read, s.last_seq)
+        )
+        on conflict (agent_id, session_id) do update set
+            read_seq = excluded.read_seq, read_lines = greatest(mine.read_lines, excluded.read_lines)
+        where mine.read_seq < excluded.read_seq
+        returning read_lines into lines;
     end if;
-    is_moved := marks is not null;
-    if p_agent_id is not null then
-        lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
-    end if;
-    if is_moved or lines is not null then
-        perform _supportchat.log_event(
+    if marks is not null or lines is not null then
+        -- An assignment takes a fraction of the time of a statement.
+        nothing := _supportchat.log_event(
             'receipt.recorded', p_session_id,
             coalesce(marks, '{}') || case when lines is null then '{}' else jsonb_build_object('read_lines', lines) end,
             case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
@@ -6172,12 +6184,14 @@ declare
     ));
     history text := public.database_epoch();
     said record;
+    nothing text;
 begin
     for said in
         select r.* from jsonb_to_recordset(p_receipts) as r (
             session_id uuid, epoch text, delivered integer, read integer, visitor text, agent_id uuid, token_hash text
         )
-        where r.session_id = any (free) and r.epoch = _supportchat.epoch_of(r.session_id, history)
+        -- As epoch_of and visitor_of have it.
+        where r.session_id = any (free) and r.epoch = left(md5(history || r.session_id), 12)
             and case when r.agent_id is null then exists (
                 select from public.user_sessions s
                 where s.session_id = r.session_id and s.visitor_id = (
@@ -6190,14 +6204,14 @@ begin
                 where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
-        perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
+        nothing := _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
     end loop;
     return jsonb_build_object('busy', array(
         select session_id from public.user_sessions where session_id = any (asked) and session_id <> all (free)
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
+select _supportchat.record_script('functions/marks.sql', '5f3d99b0bb5a');
 
 -- mentions.sql: who is named in a note with an @, and has to read it. Safe to run again.
 
@@ -6304,17 +6318,6 @@ as $$
         'agent', _supportchat.person_json(agent_id), 'written', written
     ) order by agent_id), '[]')
     from public.note_mentions where session_id = p_session_id and note_no = p_note_no
-$$;
-
--- The agents who are mentioned in a conversation in notes that they have not read.
-create or replace function _supportchat.mentioned_json(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
-    where session_id = p_session_id and read_at is null
 $$;
 
 -- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
@@ -6433,7 +6436,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
+select _supportchat.record_script('functions/mentions.sql', '6efed022487c');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -7101,7 +7104,7 @@ as $$
 $$;
 
 -- Tells the pages of an agent that what is held of them in a ticket has changed. Nothing of it is in the log.
-create or replace function _supportchat.tell_held(p_row public.held_replies)
+create or replace function _supportchat.tell_held_reply(p_row public.held_replies)
 returns void
 language sql
 set search_path = ''
@@ -7171,7 +7174,7 @@ begin
     perform _supportchat.end_draft(p_agent_id, p_ticket.session_id, 'reply', p_message);
     perform _supportchat.move_marks(p_ticket.session_id, seen, seen, p_agent_id);
     perform _supportchat.end_mentions(p_agent_id, p_ticket.session_id, 2147483647);
-    perform _supportchat.tell_held(held);
+    perform _supportchat.tell_held_reply(held);
     return _supportchat.answer_json(p_ticket.session_id, '[]');
 end $$;
 
@@ -7219,7 +7222,7 @@ begin
         due_at = null, refused = case when state like 'PT4%' then code else 'value_refused' end, detail = nullif(about, '')
     where session_id = p_session_id and client_message_id = p_client_message_id
     returning * into held;
-    perform _supportchat.tell_held(held);
+    perform _supportchat.tell_held_reply(held);
     return null;
 end $$;
 
@@ -7250,9 +7253,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    moment timestamptz := clock_timestamp(); -- a function that changes would not use the index
     due public.held_replies[] := array(
         select h from public.held_replies h
-        where h.due_at <= clock_timestamp() and (p_session_id is null or h.session_id = p_session_id)
+        where h.due_at <= moment and (p_session_id is null or h.session_id = p_session_id)
         order by h.due_at limit 20
     );
     held public.held_replies;
@@ -7290,7 +7294,7 @@ begin
     where session_id = chat and client_message_id = p_client_message_id and agent_id = p_agent_id and due_at is not null
     returning * into held;
     if found then
-        perform _supportchat.tell_held(held);
+        perform _supportchat.tell_held_reply(held);
         return _supportchat.held_json(held);
     end if;
     select * into held from public.held_replies
@@ -7321,7 +7325,7 @@ begin
         and agent_id = p_agent_id and due_at is null and refused <> 'gone'
     returning * into held;
     if found then
-        perform _supportchat.tell_held(held);
+        perform _supportchat.tell_held_reply(held);
     end if;
 end $$;
 
@@ -7354,7 +7358,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', 'f98d45cdc85e');
+select _supportchat.record_script('functions/held.sql', '3478f4c8cc2a');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -7398,7 +7402,11 @@ as $$
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
-        'mentioned', _supportchat.mentioned_json(s.session_id),
+        -- The agents who are mentioned in notes that they have not read.
+        'mentioned', (
+            select coalesce(jsonb_agg(distinct n.agent_id), '[]') from public.note_mentions n
+            where n.session_id = s.session_id and n.read_at is null
+        ),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -7752,7 +7760,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
+select _supportchat.record_script('functions/queue.sql', '01b2fa1fcebe');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -8776,11 +8784,11 @@ $$;
 
 -- The newest lines that have all terms, p_enough of them, written in a span of time. It goes through the slices from the newest to
 -- the oldest, so words that are common are found in the first ones, and those that are rare are looked up in all of them. Of common words
--- that seldom stand in one line it stops once it has read about so many entries of the index as p_work slices have lines. A
+-- that seldom stand in one line it stops once it has read about as many entries of the index as p_work slices have lines. A
 -- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
 -- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
-    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 8,
+    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 6,
     out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
@@ -8800,38 +8808,42 @@ declare
     rarest real;
     rare text[] := p_terms;
     others text[];
-    work real;
+    -- Of each slice, in slices: what the index is to be read for, and what rows cost; to read one costs as much as twenty entries.
+    entries real := 0;
+    rows real := 0;
+    more bigint[];
 begin
     lines := '{}';
     while cardinality(step) > 0 and cardinality(lines) < p_enough and left_over > 0 loop
         if cardinality(p_terms) > 1 then
             shares := _supportchat.shares_of(p_terms, step);
-            -- To read one row costs as much as to read ten entries of the index.
             rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
             rare := array(
                 select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest order by share limit 4
             );
             others := nullif(array(select unnest(p_terms) except select unnest(rare)), '{}');
-            work := (
-                select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare)
-            ) + case when others is null then 0 else 10 * rarest end;
-            step := step[:greatest(1, floor(left_over / greatest(work, 0.001)))::integer];
-            left_over := left_over - cardinality(step) * work;
+            entries := (select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare));
+            rows := greatest(rows, case when others is null then 0 else 20 * rarest end);
+            step := step[:greatest(1, floor(left_over / (entries + rows + 0.001)))::integer];
         end if;
+        with asked as materialized (
+            select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
+            from unnest(step) as slice
+        ), looked_at as materialized (
+            select l.line_id, (asked.others is null or l.words @@ asked.others)
+                and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after) as fits
+            from asked cross join public.search_lines l
+            where l.words @@ asked.rare
+        )
         -- In two parts: to give few lines in order, the planner would go through all of them.
-        lines := lines || (
-            with asked as materialized (
-                select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
-                from unnest(step) as slice
-            ), every as materialized (
-                select l.line_id from asked cross join public.search_lines l
-                where l.words @@ asked.rare and (asked.others is null or l.words @@ asked.others)
-                    and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after)
-            )
-            select array(select line_id from every order by line_id desc limit p_enough - cardinality(lines))
-        );
+        select array(select line_id from looked_at where fits order by line_id desc limit p_enough - cardinality(lines)),
+            20.0 * count(*) / 65536 / cardinality(step)
+        into more, rows
+        from looked_at;
+        lines := lines || more;
+        left_over := left_over - cardinality(step) * (entries + rows);
         seen := seen + cardinality(step);
-        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 8 end)];
+        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 4 end)];
     end loop;
     is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
     if cardinality(lines) >= p_enough then
@@ -8891,8 +8903,8 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
--- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 6,000 are looked at, at most. is_complete says
--- whether there is no other one.
+-- Of the newest 6,000 tickets those that fit, p_enough of them: of closed ones of those that were closed last. is_complete says whether
+-- there is no other one.
 create or replace function _supportchat.newest_tickets(
     p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     out ids uuid[], out is_complete boolean
@@ -8905,22 +8917,28 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-    place timestamptz := coalesce(p_before, 'infinity');
-    place_no bigint := 0;
-    step uuid[];
+    most constant integer := 6000;
+    is_ever boolean := p_before is null and p_after is null;
+    newest uuid[] := case
+        when is_ever and 'spam' = any (p_states) then array(
+            select id from public.tickets where is_spam order by closed_at desc limit most
+        )
+        when is_ever and 'closed' = any (p_states) then array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit most
+        )
+        else array(
+            select id from public.tickets
+            where created_at < coalesce(p_before, 'infinity') and created_at >= coalesce(p_after, '-infinity')
+            order by created_at desc, number desc limit most
+        )
+    end;
 begin
     ids := '{}';
-    for turn in 1..12 loop
-        step := array(
-            select id from public.tickets
-            where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
-            order by created_at desc, number desc limit 500
-        );
-        ids := ids || _supportchat.tickets_that_fit(step, p_agent_id, p_tags, p_states);
-        is_complete := cardinality(step) < 500 and cardinality(ids) < p_enough;
-        exit when cardinality(step) < 500 or cardinality(ids) >= p_enough;
-        select created_at, number into place, place_no from public.tickets where id = step[500];
+    for place in 1..cardinality(newest) by 500 loop
+        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 499], p_agent_id, p_tags, p_states);
+        exit when cardinality(ids) >= p_enough;
     end loop;
+    is_complete := cardinality(newest) < most and cardinality(ids) < p_enough;
     ids := ids[:p_enough];
 end $$;
 
@@ -8950,11 +8968,14 @@ begin
         of_agents := array(
             select t.id from unnest(p_authors) as agent_id
             cross join lateral (
-                select id, assigned_at from public.tickets where assigned_agent_id = agent_id order by assigned_at desc limit most
+                select id, assigned_at from public.tickets
+                -- By the index; who was given one later is not looked for.
+                where assigned_agent_id = agent_id and (p_before is null or assigned_at < p_before + interval '1 day')
+                order by assigned_at desc limit most
             ) as t
             order by t.assigned_at desc limit most
         );
-        is_complete := cardinality(of_agents) < most;
+        is_complete := cardinality(of_agents) < most and p_before is null;
         ids := of_agents || array(
             select t.id from unnest(p_customers) as session (id) join public.tickets t on t.session_id = session.id
         );
@@ -9014,7 +9035,7 @@ end $$;
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
 -- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
 -- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
--- lines are looked for, at most, and among 2,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
+-- lines are looked for, at most, and among 1,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -9096,7 +9117,7 @@ begin
                 where id = any (_supportchat.tickets_that_fit(few_tickets, p_agent_id, tags, p_states))
             );
         elsif cardinality(tags) > 0 or cardinality(p_states) > 0 then
-            candidates := 2000;
+            candidates := 1000;
         end if;
         select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
         back_to := got.back_to;
@@ -9150,7 +9171,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '6fa477ed24dd');
+select _supportchat.record_script('functions/search.sql', '01fae61ea43f');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -9271,7 +9292,7 @@ declare
     about text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
-    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+    if cardinality(p_numbers) > 50 or p_act in ('close', 'tag', 'assign', 'priority', 'snooze') is not true then
         raise sqlstate 'PT422' using message = 'not_understood';
     end if;
     -- Whoever holds it may lock one conversation after the other.
@@ -9306,7 +9327,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '43d9e5f32b22');
+select _supportchat.record_script('functions/bulk.sql', 'acf385d748a0');
 
 -- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
 
@@ -9581,6 +9602,9 @@ begin
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    if cardinality(wanted.tags) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
     wanted.tags := array(
         select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
     );
@@ -9738,6 +9762,8 @@ declare
     answer jsonb;
     went jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
     answer := public.post_reply(
         p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
@@ -9759,7 +9785,7 @@ begin
     return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '2bec109d3557');
+select _supportchat.record_script('functions/replies.sql', 'df5c0512fd21');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -11610,20 +11636,27 @@ language sql
 stable
 set search_path = ''
 as $$
+    -- Once for all conversations: to look whether somebody needs two-factor takes longer than the rest.
+    with able as materialized (
+        select a.* from public.agents a
+        where a.is_active and not _supportchat.needs_two_factor(a)
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
     select a.id, s.session_id, s.customer_lines, case
         when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
         when w.scope = 'all' then 'all' else 'next'
     end
     from unnest(p_session_ids) as asked (id)
     join public.user_sessions s on s.session_id = asked.id
-    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
-    join public.agents a on a.is_active
+    -- As ticket_of_session has it.
+    cross join lateral (
+        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
+    ) as t
+    cross join able as a
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
-        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
-        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -12227,7 +12260,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
+select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

@@ -125,20 +125,27 @@ language sql
 stable
 set search_path = ''
 as $$
+    -- Once for all conversations: to look whether somebody needs two-factor takes longer than the rest.
+    with able as materialized (
+        select a.* from public.agents a
+        where a.is_active and not _supportchat.needs_two_factor(a)
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
     select a.id, s.session_id, s.customer_lines, case
         when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
         when w.scope = 'all' then 'all' else 'next'
     end
     from unnest(p_session_ids) as asked (id)
     join public.user_sessions s on s.session_id = asked.id
-    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
-    join public.agents a on a.is_active
+    -- As ticket_of_session has it.
+    cross join lateral (
+        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
+    ) as t
+    cross join able as a
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
-        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
-        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -742,7 +749,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
+select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
 
 notify pgrst, 'reload schema';
 

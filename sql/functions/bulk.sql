@@ -30,7 +30,7 @@ declare
     about text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
-    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+    if cardinality(p_numbers) > 50 or p_act in ('close', 'tag', 'assign', 'priority', 'snooze') is not true then
         raise sqlstate 'PT422' using message = 'not_understood';
     end if;
     -- Whoever holds it may lock one conversation after the other.
@@ -65,7 +65,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '43d9e5f32b22');
+select _supportchat.record_script('functions/bulk.sql', 'acf385d748a0');
 
 notify pgrst, 'reload schema';
 

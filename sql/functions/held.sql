@@ -62,7 +62,7 @@ as $$
 $$;
 
 -- Tells the pages of an agent that what is held of them in a ticket has changed. Nothing of it is in the log.
-create or replace function _supportchat.tell_held(p_row public.held_replies)
+create or replace function _supportchat.tell_held_reply(p_row public.held_replies)
 returns void
 language sql
 set search_path = ''
@@ -132,7 +132,7 @@ begin
     perform _supportchat.end_draft(p_agent_id, p_ticket.session_id, 'reply', p_message);
     perform _supportchat.move_marks(p_ticket.session_id, seen, seen, p_agent_id);
     perform _supportchat.end_mentions(p_agent_id, p_ticket.session_id, 2147483647);
-    perform _supportchat.tell_held(held);
+    perform _supportchat.tell_held_reply(held);
     return _supportchat.answer_json(p_ticket.session_id, '[]');
 end $$;
 
@@ -180,7 +180,7 @@ begin
         due_at = null, refused = case when state like 'PT4%' then code else 'value_refused' end, detail = nullif(about, '')
     where session_id = p_session_id and client_message_id = p_client_message_id
     returning * into held;
-    perform _supportchat.tell_held(held);
+    perform _supportchat.tell_held_reply(held);
     return null;
 end $$;
 
@@ -211,9 +211,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    moment timestamptz := clock_timestamp(); -- a function that changes would not use the index
     due public.held_replies[] := array(
         select h from public.held_replies h
-        where h.due_at <= clock_timestamp() and (p_session_id is null or h.session_id = p_session_id)
+        where h.due_at <= moment and (p_session_id is null or h.session_id = p_session_id)
         order by h.due_at limit 20
     );
     held public.held_replies;
@@ -251,7 +252,7 @@ begin
     where session_id = chat and client_message_id = p_client_message_id and agent_id = p_agent_id and due_at is not null
     returning * into held;
     if found then
-        perform _supportchat.tell_held(held);
+        perform _supportchat.tell_held_reply(held);
         return _supportchat.held_json(held);
     end if;
     select * into held from public.held_replies
@@ -282,7 +283,7 @@ begin
         and agent_id = p_agent_id and due_at is null and refused <> 'gone'
     returning * into held;
     if found then
-        perform _supportchat.tell_held(held);
+        perform _supportchat.tell_held_reply(held);
     end if;
 end $$;
 
@@ -315,7 +316,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', 'f98d45cdc85e');
+select _supportchat.record_script('functions/held.sql', '3478f4c8cc2a');
 
 notify pgrst, 'reload schema';
 

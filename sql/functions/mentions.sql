@@ -117,17 +117,6 @@ as $$
     from public.note_mentions where session_id = p_session_id and note_no = p_note_no
 $$;
 
--- The agents who are mentioned in a conversation in notes that they have not read.
-create or replace function _supportchat.mentioned_json(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
-    where session_id = p_session_id and read_at is null
-$$;
-
 -- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
 create or replace function _supportchat.tickets_mentioning(p_agent_id uuid)
 returns setof public.tickets
@@ -244,7 +233,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
+select _supportchat.record_script('functions/mentions.sql', '6efed022487c');
 
 notify pgrst, 'reload schema';
 

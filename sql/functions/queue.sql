@@ -52,7 +52,11 @@ as $$
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
-        'mentioned', _supportchat.mentioned_json(s.session_id),
+        -- The agents who are mentioned in notes that they have not read.
+        'mentioned', (
+            select coalesce(jsonb_agg(distinct n.agent_id), '[]') from public.note_mentions n
+            where n.session_id = s.session_id and n.read_at is null
+        ),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -406,7 +410,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
+select _supportchat.record_script('functions/queue.sql', '01b2fa1fcebe');
 
 notify pgrst, 'reload schema';
 

@@ -180,6 +180,9 @@ begin
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    if cardinality(wanted.tags) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
     wanted.tags := array(
         select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
     );
@@ -337,6 +340,8 @@ declare
     answer jsonb;
     went jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.tags_of_names(p_tags);
     perform _supportchat.lock_assignment();
     answer := public.post_reply(
         p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen, p_may_hold, acts, p_held_at
@@ -358,7 +363,7 @@ begin
     return answer || jsonb_build_object('went', went);
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '2bec109d3557');
+select _supportchat.record_script('functions/replies.sql', 'df5c0512fd21');
 
 notify pgrst, 'reload schema';
 

@@ -452,11 +452,11 @@ $$;
 
 -- The newest lines that have all terms, p_enough of them, written in a span of time. It goes through the slices from the newest to
 -- the oldest, so words that are common are found in the first ones, and those that are rare are looked up in all of them. Of common words
--- that seldom stand in one line it stops once it has read about so many entries of the index as p_work slices have lines. A
+-- that seldom stand in one line it stops once it has read about as many entries of the index as p_work slices have lines. A
 -- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
 -- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
-    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 8,
+    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 6,
     out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
@@ -476,38 +476,42 @@ declare
     rarest real;
     rare text[] := p_terms;
     others text[];
-    work real;
+    -- Of each slice, in slices: what the index is to be read for, and what rows cost; to read one costs as much as twenty entries.
+    entries real := 0;
+    rows real := 0;
+    more bigint[];
 begin
     lines := '{}';
     while cardinality(step) > 0 and cardinality(lines) < p_enough and left_over > 0 loop
         if cardinality(p_terms) > 1 then
             shares := _supportchat.shares_of(p_terms, step);
-            -- To read one row costs as much as to read ten entries of the index.
             rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
             rare := array(
                 select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest order by share limit 4
             );
             others := nullif(array(select unnest(p_terms) except select unnest(rare)), '{}');
-            work := (
-                select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare)
-            ) + case when others is null then 0 else 10 * rarest end;
-            step := step[:greatest(1, floor(left_over / greatest(work, 0.001)))::integer];
-            left_over := left_over - cardinality(step) * work;
+            entries := (select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare));
+            rows := greatest(rows, case when others is null then 0 else 20 * rarest end);
+            step := step[:greatest(1, floor(left_over / (entries + rows + 0.001)))::integer];
         end if;
+        with asked as materialized (
+            select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
+            from unnest(step) as slice
+        ), looked_at as materialized (
+            select l.line_id, (asked.others is null or l.words @@ asked.others)
+                and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after) as fits
+            from asked cross join public.search_lines l
+            where l.words @@ asked.rare
+        )
         -- In two parts: to give few lines in order, the planner would go through all of them.
-        lines := lines || (
-            with asked as materialized (
-                select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
-                from unnest(step) as slice
-            ), every as materialized (
-                select l.line_id from asked cross join public.search_lines l
-                where l.words @@ asked.rare and (asked.others is null or l.words @@ asked.others)
-                    and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after)
-            )
-            select array(select line_id from every order by line_id desc limit p_enough - cardinality(lines))
-        );
+        select array(select line_id from looked_at where fits order by line_id desc limit p_enough - cardinality(lines)),
+            20.0 * count(*) / 65536 / cardinality(step)
+        into more, rows
+        from looked_at;
+        lines := lines || more;
+        left_over := left_over - cardinality(step) * (entries + rows);
         seen := seen + cardinality(step);
-        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 8 end)];
+        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 4 end)];
     end loop;
     is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
     if cardinality(lines) >= p_enough then
@@ -567,8 +571,8 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
--- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 6,000 are looked at, at most. is_complete says
--- whether there is no other one.
+-- Of the newest 6,000 tickets those that fit, p_enough of them: of closed ones of those that were closed last. is_complete says whether
+-- there is no other one.
 create or replace function _supportchat.newest_tickets(
     p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     out ids uuid[], out is_complete boolean
@@ -581,22 +585,28 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-    place timestamptz := coalesce(p_before, 'infinity');
-    place_no bigint := 0;
-    step uuid[];
+    most constant integer := 6000;
+    is_ever boolean := p_before is null and p_after is null;
+    newest uuid[] := case
+        when is_ever and 'spam' = any (p_states) then array(
+            select id from public.tickets where is_spam order by closed_at desc limit most
+        )
+        when is_ever and 'closed' = any (p_states) then array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit most
+        )
+        else array(
+            select id from public.tickets
+            where created_at < coalesce(p_before, 'infinity') and created_at >= coalesce(p_after, '-infinity')
+            order by created_at desc, number desc limit most
+        )
+    end;
 begin
     ids := '{}';
-    for turn in 1..12 loop
-        step := array(
-            select id from public.tickets
-            where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
-            order by created_at desc, number desc limit 500
-        );
-        ids := ids || _supportchat.tickets_that_fit(step, p_agent_id, p_tags, p_states);
-        is_complete := cardinality(step) < 500 and cardinality(ids) < p_enough;
-        exit when cardinality(step) < 500 or cardinality(ids) >= p_enough;
-        select created_at, number into place, place_no from public.tickets where id = step[500];
+    for place in 1..cardinality(newest) by 500 loop
+        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 499], p_agent_id, p_tags, p_states);
+        exit when cardinality(ids) >= p_enough;
     end loop;
+    is_complete := cardinality(newest) < most and cardinality(ids) < p_enough;
     ids := ids[:p_enough];
 end $$;
 
@@ -626,11 +636,14 @@ begin
         of_agents := array(
             select t.id from unnest(p_authors) as agent_id
             cross join lateral (
-                select id, assigned_at from public.tickets where assigned_agent_id = agent_id order by assigned_at desc limit most
+                select id, assigned_at from public.tickets
+                -- By the index; who was given one later is not looked for.
+                where assigned_agent_id = agent_id and (p_before is null or assigned_at < p_before + interval '1 day')
+                order by assigned_at desc limit most
             ) as t
             order by t.assigned_at desc limit most
         );
-        is_complete := cardinality(of_agents) < most;
+        is_complete := cardinality(of_agents) < most and p_before is null;
         ids := of_agents || array(
             select t.id from unnest(p_customers) as session (id) join public.tickets t on t.session_id = session.id
         );
@@ -690,7 +703,7 @@ end $$;
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
 -- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
 -- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
--- lines are looked for, at most, and among 2,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
+-- lines are looked for, at most, and among 1,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -772,7 +785,7 @@ begin
                 where id = any (_supportchat.tickets_that_fit(few_tickets, p_agent_id, tags, p_states))
             );
         elsif cardinality(tags) > 0 or cardinality(p_states) > 0 then
-            candidates := 2000;
+            candidates := 1000;
         end if;
         select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
         back_to := got.back_to;
@@ -826,7 +839,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '6fa477ed24dd');
+select _supportchat.record_script('functions/search.sql', '01fae61ea43f');
 
 notify pgrst, 'reload schema';
 

@@ -63,6 +63,23 @@ begin
     return found_id;
 end $$;
 
+-- The tags of some names, made where there are none: in one order, and before anything is locked, so that no two who make the same
+-- ones wait for each other in a circle.
+create or replace function _supportchat.tags_of_names(p_names text[])
+returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+    wanted bigint[] := '{}';
+begin
+    for name in select given from unnest(p_names) as given order by _supportchat.folded(_supportchat.tag_name(given)) loop
+        wanted := wanted || _supportchat.tag_of_name(name);
+    end loop;
+    return wanted;
+end $$;
+
 -- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
 -- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
@@ -73,21 +90,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    chat uuid;
     ticket public.tickets;
-    wanted bigint[] := '{}';
+    wanted bigint[];
     added bigint[];
     removed bigint[];
-    name text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     if cardinality(p_add) > 20 then
         raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
     end if;
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    chat := _supportchat.session_of_ticket(p_number);
+    wanted := _supportchat.tags_of_names(p_add);
+    ticket := _supportchat.lock_ticket(chat);
     perform _supportchat.check_kept(ticket);
-    foreach name in array p_add loop
-        wanted := wanted || _supportchat.tag_of_name(name);
-    end loop;
     with gone as (
         delete from public.ticket_tags where ticket_id = ticket.id and tag_id = any (p_remove) and tag_id <> all (wanted) returning tag_id
     )
@@ -134,7 +150,7 @@ begin
     );
 end $$;
 
--- Every tag, with the number of its tickets: 1,001 stands for more.
+-- Every tag, with the number of its tickets: 101 stands for more.
 create or replace function public.list_tags(p_agent_id uuid)
 returns jsonb
 language plpgsql
@@ -146,7 +162,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'id', t.tag_id, 'name', t.name, 'tickets', (
-                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 1001) as counted
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 101) as counted
             )
         ) order by t.folded), '[]')
         from public.desk_tags t
@@ -227,7 +243,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', 'fa6de9b70219');
+select _supportchat.record_script('functions/tags.sql', 'f5295ebf78c1');
 
 notify pgrst, 'reload schema';
 

@@ -21,7 +21,7 @@ _OVERHEAD = 200  # bytes that an entry costs beside its text and its HTML
 LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
 _linkify = LinkifyIt()
 
-Shown = TypeVar("Shown", bound=str)
+T = TypeVar("T", bound=str)
 
 _BEFORE_SCHEME = r"(?<![A-Za-z0-9+.-])"
 _BEFORE_HOST = r"(?<![A-Za-z0-9_.@/:-])"
@@ -170,17 +170,17 @@ _FINDERS = {
 }
 
 
-class Cache(Generic[Shown]):
+class Cache(Generic[T]):
     """What the texts look like that were shown last, bounded in bytes."""
 
-    def __init__(self, most_bytes: int, render: Callable[[str], Shown]) -> None:
+    def __init__(self, most_bytes: int, render: Callable[[str], T]) -> None:
         self.bytes = 0
         self._render = render
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, Shown] = OrderedDict()
+        self._kept: OrderedDict[str, T] = OrderedDict()
         self._lock = Lock()
 
-    def shown(self, text: str) -> Shown:
+    def shown(self, text: str) -> T:
         """Return what a text looks like, and let others go on before it is computed."""
         with self._lock:
             if text in self._kept:
@@ -192,7 +192,7 @@ class Cache(Generic[Shown]):
             self._keep(text, html)
         return html
 
-    def _keep(self, text: str, html: Shown) -> None:
+    def _keep(self, text: str, html: T) -> None:
         if text in self._kept:
             return  # by another request meanwhile
         self._kept[text] = html

@@ -71,11 +71,15 @@ BANNED = (
 )
 REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
 # Three replies of the agent, due a while ago, which the setting that is on has held.
-HELD = f"""
+HELD_REPLIES = f"""
 insert into public.desk_settings (name, value) values ('undo_send_seconds', '10');
 insert into public.held_replies (session_id, client_message_id, agent_id, message, seen_seq, due_at, held_at)
-select t.session_id, ('{NEW_ID[:-1]}' || n)::uuid, t.assigned_agent_id, 'One', 1, now(), now()
-from (select * from public.tickets where status = 'open' order by number limit 1) as t, generate_series(7, 9) as n
+select t.session_id, ('{NEW_ID[:-1]}' || n)::uuid, t.assigned_agent_id, 'One', t.last_seq, now(), now()
+from (
+    select t.*, last_seq from public.tickets t
+    join public.user_sessions using (session_id) join public.visitors using (visitor_id)
+    where token_hash = '{ANSWERED}' and t.status = 'open' order by number desc limit 1
+) as t, generate_series(7, 9) as n
 """
 TOKEN = "f" * 64
 LINK = f"""
@@ -299,12 +303,12 @@ class People:
             Act("complete_mention", {"agent_id": self.agent, "text": "a"}),
             act("reply_and_act", "close", client_message_id=NEW_ID, message="Goodbye", then="close"),
             act("reply_and_act", "snooze", client_message_id=NEW_ID, message="Wait", then="snooze", tags=["heating"]),
-            act("post_reply", "held", given=HELD, client_message_id=NEW_ID, message="Wait", may_hold=True),
-            act("held_replies", given=HELD),
+            act("post_reply", "held", given=HELD_REPLIES, client_message_id=NEW_ID, message="Wait", may_hold=True),
+            act("held_replies", given=HELD_REPLIES),
             act("picture_of_held", client_message_id=NEW_ID),
-            Act("release_replies", {}, given=HELD),
-            act("take_back_reply", given=HELD, client_message_id=f"{NEW_ID[:-1]}7"),
-            act("forget_reply", given=HELD, client_message_id=f"{NEW_ID[:-1]}7"),
+            Act("release_replies", {}, given=HELD_REPLIES),
+            act("take_back_reply", given=HELD_REPLIES, client_message_id=f"{NEW_ID[:-1]}7"),
+            act("forget_reply", given=HELD_REPLIES, client_message_id=f"{NEW_ID[:-1]}7"),
             act("replies_for_ticket", given=REPLY, words=["hello"]),
             Act("list_replies", {"agent_id": self.agent}, given=REPLY),
             Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from supportchat.database import Database
-from tests.cast import PASSWORD, email_of, new_id
+from supportchat.web.cookies import token_hash
+from tests.cast import PASSWORD, agent_id, email_of, new_id
 from tests.server import Server
 
 SECOND = 1000
@@ -182,6 +185,8 @@ class Customer(Window):
 class Agent(Window):
     """Somebody who helps."""
 
+    database: Database
+
     def log_in(self, name: str = "alice", path: str = "/agent") -> Agent:
         """Log in, and open a page."""
         self.page.goto(f"{self.url}/agent/login?next={path}")
@@ -193,7 +198,9 @@ class Agent(Window):
 
     def come(self, name: str = "alice", path: str = "/agent") -> Agent:
         """Open a page as somebody who has logged in before."""
-        self.log_in_unseen(name)
+        token = secrets.token_urlsafe(32)
+        self.database.call("open_agent_session", agent_id=agent_id(self.database, name), token_hash=token_hash(token))
+        self._context.add_cookies([{"name": f"a-{urlsplit(self.url).port}", "value": token, "url": self.url}])
         self.page.goto(f"{self.url}{path}")
         return self
 
@@ -248,12 +255,14 @@ Opener = Callable[..., Any]
 
 
 @pytest.fixture
-def windows(contexts: Contexts, server: Server) -> Iterator[Opener]:
+def windows(contexts: Contexts, server: Server, database: Database) -> Iterator[Opener]:
     """A function that opens a window. When the test ends, no console may have complained."""
     opened: list[tuple[Window, dict[str, Any]]] = []
 
     def open_window(kind: type[Window], **options: Any) -> Window:
         window = kind(contexts.take(options), server.url)
+        if isinstance(window, Agent):
+            window.database = database
         opened.append((window, options))
         return window
 

@@ -82,3 +82,18 @@ def test_what_came_while_somebody_wrote_is_shown_before_their_reply_goes_out(
     notice.get_by_role("button", name="Send anyway").click()
     vera.sees("Did you try?")
     expect(notice).to_be_empty()
+
+
+def test_what_is_too_long_to_be_kept_on_the_server_stays_in_its_box_when_the_page_is_loaded_anew(
+    alice: Agent, vera: Customer, rows: Any
+) -> None:
+    vera.start("Help me")
+    alice.open(1001)
+    # As long as a message may be in any writing; and longer, so that one sees it and shortens it.
+    for text, status in (("Short", 200), ("😀" * 7000, 200), ("x" * 9000, 422)):
+        with alice.page.expect_response("**/1001/drafts") as said:
+            alice.box.fill(text)
+        assert said.value.status == status
+        alice.page.reload()
+        expect(alice.box).to_have_value(text)
+    assert rows("select char_length(draft) from ticket_drafts") == [(7000,)]

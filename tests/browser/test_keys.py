@@ -90,6 +90,7 @@ def test_a_day_by_keyboard_alone(alice: Agent, vera: Customer, windows: Opener) 
     expect(alice.box).to_be_focused()
     keys.type("Bye")
     keys.press("Control+Shift+Enter")
+    alice.sees("Closed #1002")
     alice.sees("All caught up")
 
 

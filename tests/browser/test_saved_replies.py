@@ -59,6 +59,7 @@ def test_a_slash_finds_a_reply_and_enter_inserts_it_filled_in(alice: Agent, vera
     picture(alice, "inserted")
     alice.box.press("Enter")
     expect(vera.messages.last).to_have_text("I’ve sent you a new heating sensor.")
+    alice.sees("Closed #1001.")
     alice.sees("All caught up")
     vera.sees("Chat ended")
 

@@ -445,7 +445,9 @@ def stripped_clone(tmp_path: Path) -> Path:
     shutil.copytree(
         ROOT,
         clone,
-        ignore=shutil.ignore_patterns(".venv", "node_modules", "data", "built*", ".git", "*_cache", "screenshots"),
+        ignore=shutil.ignore_patterns(
+            ".venv", "node_modules", "data", "built*", ".git", "*_cache", "__pycache__", "screenshots"
+        ),
     )
     return clone
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import gevent
+import psycopg
 import pytest
 from flask import Flask
 
@@ -20,7 +22,7 @@ from supportchat.replies.routes.replies import _without_name
 from supportchat.search.marking import marked
 from supportchat.web.cookies import token_hash
 from tests.alerts.test_ladder import Ladder, give_device
-from tests.cast import Agent, Cast, email_of
+from tests.cast import Agent, Cast, email_of, new_id
 from tests.people.cast import link_for
 from tests.replies.test_sheet import reply
 from tests.web import ORIGIN, Browser, Web
@@ -234,3 +236,40 @@ def test_row_d8_columns_that_nobody_looks_at_are_left_out(app: Flask) -> None:
         assert sheet.read(b"name,text" + b",x" * 100 + b",close\na,b" + b",=c" * 100 + b",yes\n") == [
             {"name": "a", "message": "b", "close_after": False}
         ]
+
+
+# D10: locks, and bounds
+
+
+@pytest.mark.parametrize("function", ["tag_ticket", "reply_and_act"])
+def test_row_d10_who_waits_for_a_tag_that_a_colleague_is_making_holds_no_ticket_meanwhile(
+    cast: Cast, alice: Agent, bob: Agent, database_url: str, rows: Any, function: str
+) -> None:
+    for _ in range(2):
+        cast.visitor().start()
+    given: dict[str, Any] = {"add": ["new"]}
+    if function == "reply_and_act":
+        given = {"tags": ["new"], "client_message_id": new_id(), "message": "Hi"}
+    tag = "select tag_ticket(%s, %s, array[%s])"
+    second = threading.Thread(target=lambda: alice.call(function, number=1002, **given))
+    with psycopg.connect(database_url) as first:
+        first.execute(tag, (bob.id, 1001, "new"))
+        second.start()
+        while not rows(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ):
+            pass
+        # Whoever goes on to this ticket would else wait in a circle.
+        first.execute("select from user_sessions join tickets using (session_id) where number = 1002 for update nowait")
+    second.join(10)
+    tagged = "select number, name from ticket_tags join tickets on id = ticket_id join desk_tags using (tag_id)"
+    assert sorted(rows(tagged)) == [(1001, "new"), (1002, "new")]
+
+
+def test_row_d10_what_is_far_too_much_is_refused_before_it_is_looked_at(alice: Agent, cast: Cast, rows: Any) -> None:
+    cast.visitor().start()
+    with pytest.raises(Invalid, match="ticket_tags_too_many"):
+        alice.call("save_reply", values={"name": "x", "message": "x", "tags": ["x" * 41] * 21})
+    with pytest.raises(psycopg.errors.Error, match="not_understood"):
+        rows("select change_tickets(%s, '{1001}', null)", alice.id)
+    assert rows("select snoozed_until from tickets") == [(None,)]

@@ -9,7 +9,7 @@ from supportchat.config import ROOT
 PAGE = (ROOT / "docs/security.md").read_text()
 ROW = re.compile(r"^\| ([BDFL]?\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
-CLASSES, FINDINGS, LOW, SECOND, DAY = 52, 12, 7, 16, 8
+CLASSES, FINDINGS, LOW, SECOND, DAY = 52, 12, 7, 16, 10
 
 
 def test_every_row_has_a_test_and_a_result() -> None:

@@ -107,7 +107,7 @@ def test_a_closed_ticket_makes_room_for_who_waits(cast: Cast, alice: Agent) -> N
 def test_the_sweep_serves_the_queue_when_somebody_comes(cast: Cast, bob: Agent, database: Database) -> None:
     [vera] = started(cast, 1)
     bob.come()
-    assert database.call("sweep_assignment") == {"returned": 0, "assigned": 1}
+    assert database.call("sweep_assignment") == {"returned": 0, "assigned": 1, "held_due": False}
     assert vera.chat["agent"]["id"] == bob.id
 
 
@@ -117,7 +117,7 @@ def test_an_agent_who_leaves_loses_unanswered_tickets_only(
     answered, unanswered = started(cast, 2)
     alice.reply(answered.chat["number"])
     leave(rows, alice)
-    assert database.call("sweep_assignment") == {"returned": 1, "assigned": 0}
+    assert database.call("sweep_assignment") == {"returned": 1, "assigned": 0, "held_due": False}
     assert answered.chat["agent"]["id"] == alice.id
     assert unanswered.chat["status"] == "waiting"
     assert unanswered.events() == ["assigned", "returned"]
@@ -162,7 +162,7 @@ def test_a_returned_ticket_keeps_its_place_before_younger_ones(
 def test_an_agent_who_comes_back_in_time_loses_nothing(cast: Cast, alice: Agent, database: Database) -> None:
     started(cast, 1)
     alice.come()
-    assert database.call("sweep_assignment") == {"returned": 0, "assigned": 0}
+    assert database.call("sweep_assignment") == {"returned": 0, "assigned": 0, "held_due": False}
 
 
 def test_an_outage_takes_no_ticket_from_agents_whose_pages_have_had_no_time_to_come_back(

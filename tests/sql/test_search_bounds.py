@@ -104,7 +104,7 @@ def test_of_common_words_that_never_stand_together_the_newest_slices_are_looked_
     answer = search("cold warm")
     assert (answer.numbers, answer.is_complete) == ([], False)
     assert answer.back_to
-    assert rows("select now() - %s::timestamptz > interval '5 days'", answer.back_to) == [(True,)]
+    assert rows("select now() - %s::timestamptz > interval '4 days'", answer.back_to) == [(True,)]
     assert answer.read["search_lines"] < 60 * 8
     old_lines("warm and cold", slice=1)
     assert search("cold warm").numbers == [1001]
@@ -119,11 +119,11 @@ def test_a_common_word_is_found_in_the_newest_slice(old_lines: Write, search: An
     assert answer.read["search_lines"] < 300 + 201 + 50
 
 
-def test_with_a_state_that_many_tickets_have_the_newest_2000_lines_are_looked_at(old_lines: Write, search: Any) -> None:
+def test_with_a_state_that_many_tickets_have_the_newest_1000_lines_are_looked_at(old_lines: Write, search: Any) -> None:
     old_lines("common", times=4000)
     answer = search("common", states=["closed"])
     assert (answer.numbers, answer.is_complete) == ([], False)
-    assert answer.read["tickets"] < 2000 + 100
+    assert answer.read["tickets"] < 1000 + 100
 
 
 def test_of_few_tickets_every_line_is_looked_at_however_common_the_words_are(
@@ -190,7 +190,7 @@ def test_a_query_has_twelve_terms_at_most(rows: Any, words: str, terms: list[str
     assert rows("select _supportchat.terms_of(%s)", words) == [(terms,)]
 
 
-def test_without_words_the_newest_tickets_are_read_until_there_are_enough(
+def test_without_words_the_newest_6000_tickets_are_looked_at(
     vera: Visitor, alice: Agent, search: Any, rows: Any
 ) -> None:
     rows(
@@ -200,10 +200,26 @@ def test_without_words_the_newest_tickets_are_read_until_there_are_enough(
     )
     rows("analyze tickets")
     for narrowed in ({"states": ["closed"]}, {"before": "2100-01-01T00:00:00Z"}):
-        assert search(limit=30, **narrowed).read["tickets"] < 1500
+        assert search(limit=30, **narrowed).read["tickets"] < 6000 + 1500
     assert search(author="vera", states=["open"]).numbers == [1001]
     nothing = search(states=["closed", "spam"])
     assert (nothing.numbers, nothing.is_complete) == ([], True)
+
+
+@pytest.mark.parametrize("states", [["closed"], ["spam"], ["closed", "spam"]])
+def test_closed_tickets_are_found_behind_however_many_open_ones(
+    vera: Visitor, search: Any, rows: Any, states: list[str]
+) -> None:
+    rows(
+        "insert into tickets (id, number, session_id, status, awaiting_since, closed_at, is_spam, created_at)"
+        " select gen_random_uuid(), 5000 + n, session_id, case when n > 0 then 'waiting' else 'closed' end,"
+        " case when n > 0 then now() end, case when n = 0 then now() end, n = 0, now() + n * interval '1 second'"
+        " from user_sessions, generate_series(0, 6500) as n"
+    )
+    rows("analyze tickets")
+    answer = search(states=states)
+    assert (answer.numbers, answer.is_complete) == ([5000], True)
+    assert answer.read["tickets"] < 50
 
 
 def test_storing_a_message_touches_nothing_of_search(vera: Visitor, database_url: str) -> None:

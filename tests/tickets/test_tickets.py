@@ -182,6 +182,7 @@ def test_only_the_inbox_says_without_a_condition_that_somebody_is_available(web:
     carol = web.agent("carol")
     condition = ">while your inbox is open<"
     assert condition not in carol.get("/agent").text
+    assert condition not in carol.get("/tickets").text
     assert condition in carol.get("/sites").text
     for page, is_said in (("/agent", False), ("/sites", True)):
         switched = carol.post("/agent/availability", htmx=True, availability="available", next=page).text

@@ -60,8 +60,15 @@ async function putBack() {
   read();
 }
 
+// Somebody else has the ticket: there is no box.
+function offerEdit() {
+  const box = document.getElementById("reply-text");
+  for (const button of document.querySelectorAll("[data-edit-held]")) button.hidden = !box;
+}
+
 function onSwapped() {
   watch();
+  offerEdit();
   putBack();
 }
 
@@ -71,4 +78,5 @@ if (document.querySelector("[data-desk]")) {
   document.addEventListener("live:held_changed", onChanged);
   document.addEventListener("live:caught_up", () => list()?.childElementCount && read());
   watch();
+  offerEdit();
 }

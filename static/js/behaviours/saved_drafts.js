@@ -12,7 +12,8 @@ const SAVE_AFTER = 1000;
 const SAVE_EVERY = 3000;
 const TRY_AGAIN_AFTER = 8000;
 const TYPED_FOR = 4000;
-const GIVES_UP = [403, 404, 409, 413, 422]; // it stays in this tab
+const GIVES_UP = [403, 404, 409, 413, 422];
+const REFUSED = "refused"; // it stays in this tab, and is newer than what the server has
 
 const desk = document.querySelector("[data-desk]");
 const page = randomId();
@@ -21,6 +22,7 @@ let timer = null;
 
 const partsOf = (key) => key.match(/^(reply|note)-(\d+)$/);
 const textIn = (key) => recall("draft", key) ?? "";
+const waiting = () => remembered("unsaved").filter((key) => recall("unsaved", key) !== REFUSED);
 const isTyping = (key) => performance.now() - (typedAt.get(key) ?? -Infinity) < TYPED_FOR;
 
 function onChanged({ detail: key }) {
@@ -31,23 +33,31 @@ function onChanged({ detail: key }) {
 }
 
 async function saveAll() {
-  const saved = await Promise.all(remembered("unsaved").map(save));
+  const saved = await Promise.all(waiting().map(save));
   timer = null;
-  if (!remembered("unsaved").length) return;
+  if (!waiting().length) return;
   timer = setTimeout(saveAll, saved.includes(false) ? TRY_AGAIN_AFTER : SAVE_EVERY);
 }
 
 async function save(key) {
-  const [, mode, number] = partsOf(key);
   const text = textIn(key);
   const acts = recallActs(key);
-  const values = { mode, message: text, page, ...Object.fromEntries(acts.map(({ name, value }) => [name, value])) };
-  const path = `/tickets/${number}/drafts`;
-  const response = await post(path, new URLSearchParams(values), { keepalive: true }).catch(() => null);
+  const response = await send(key, text, acts);
   if (response?.ok) remember("saved", key, String((await response.json()).saved_at));
   else if (!GIVES_UP.includes(response?.status)) return false;
-  if (textIn(key) === text && isDeepEqual(recallActs(key), acts)) remember("unsaved", key, "");
+  const isSame = textIn(key) === text && isDeepEqual(recallActs(key), acts);
+  if (isSame) remember("unsaved", key, response.ok ? "" : REFUSED);
   return true;
+}
+
+// In parts: escaped for an address a long text is too large. Browsers outlive a page with 64 KB at most.
+function send(key, text, acts) {
+  const [, mode, number] = partsOf(key);
+  const body = new FormData();
+  for (const [name, value] of Object.entries({ mode, page, message: text })) body.set(name, value);
+  for (const { name, value } of acts) body.set(name, value);
+  const keepalive = document.visibilityState === "hidden";
+  return post(`/tickets/${number}/drafts`, body, { keepalive }).catch(() => null);
 }
 
 // The page may be gone before the timer comes.
@@ -99,5 +109,5 @@ if (desk) {
   document.addEventListener("live:drafts_changed", ({ detail }) => detail.page !== page && readSoon());
   document.addEventListener("queue:read", () => takeAll(state.drafts));
   takeAll(state.drafts);
-  if (remembered("unsaved").length) timer = setTimeout(saveAll, SAVE_AFTER);
+  if (waiting().length) timer = setTimeout(saveAll, SAVE_AFTER);
 }

@@ -40,5 +40,8 @@ def _queue() -> ResponseReturnValue:
     queue = render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
     # They may have switched on another device.
     return joined(
-        queue, partial(render_template("agents/_availability.html", agent=g.agent), "#availability", "outerMorph")
+        queue,
+        partial(
+            render_template("agents/_availability.html", agent=g.agent, here="desk"), "#availability", "outerMorph"
+        ),
     )
