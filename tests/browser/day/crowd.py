@@ -30,14 +30,14 @@ class Crowd:
     def _come(self) -> None:
         for count in range(CHATS - OWN):
             time.sleep(max(0.0, self._began + count * MINUTES * 60 / (CHATS - OWN) - time.monotonic()))
-            answers = random.sample(ANSWERS, random.randrange(len(ANSWERS) + 1))
+            answers = random.sample(ANSWERS, random.randint(1, len(ANSWERS)))
             made = self._day.customer(f"My machine {count} is broken", f"Customer {count}", answers=answers, pause=6.0)
             self._customers[made.number] = made
 
     def work_for(self, seconds: float) -> None:
         """Have the agents work for some time, and on until nobody of the crowd has a ticket."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until or any(not self._is_over(number) for number in [*self._customers]):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or any(not self._is_over(number) for number in [*self._customers]):
             had_work = [self._work(desk) for desk in self._day.desks.values()]
             if not any(had_work):
                 time.sleep(0.2)

@@ -104,7 +104,8 @@ class Typist(Agent):
         self.is_live()
 
     def show(self, number: int) -> None:
-        """Open a ticket of one's own, wherever it stands in the queue."""
+        """Open a ticket of one's own, wherever it stands in the queue, if the page does not open it by itself."""
+        expect(self.page.locator(".htmx-request")).to_have_count(0)
         if not self.page.locator(f"#messages-{number}").count():
             expect(self.row(number)).to_be_attached()
             self.run(f"{number}")
