@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from supportchat.database import Database
-from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.conftest import DESK, SECOND, Agent, Customer, Opener
 from tests.cast import agent_id
 
 SENTENCE = "You can’t write to us here right now."
@@ -15,7 +15,7 @@ def test_a_held_message_is_released_then_spam_then_the_browser_is_banned_and_let
     windows: Opener, vera: Customer, database: Database
 ) -> None:
     database.call("change_settings", agent_id=agent_id(database, "carol"), values={"hold_links": "on"})
-    carol = windows(Agent).come("carol", "/agent?view=unassigned")
+    carol = windows(Agent, **DESK).come("carol", "/agent?view=unassigned")
     vera.start("Cheap watches: https://watches.example.com", name="Vera")
     expect(carol.row()).to_contain_text("Held: has a link")
     carol.open()
