@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from supportchat.database import Database
+from supportchat.database.scripts import script_text
 from tests.cast import Agent, Cast, Visitor, new_id
 
 pytestmark = pytest.mark.mode("postgres")
@@ -255,3 +256,23 @@ def test_a_view_is_ones_own_or_everybodys(alice: Agent, bob: Agent, carol: Agent
     assert (mine["name"], ours["is_shared"]) == ("Urgent", True)
     assert alice.call("list_views") == [mine, ours]
     assert bob.call("list_views") == [ours]
+
+
+def test_a_desk_that_numbered_its_lines_by_itself_is_upgraded(
+    vera: Visitor, alice: Agent, rows: Any, database: Database, database_url: str
+) -> None:
+    vera.post("And the window")
+    found(alice, "heating")
+    rows("delete from search_slices")
+    rows("alter table search_lines alter column line_id add generated always as identity")
+    rows("alter index search_lines_words_idx set (fastupdate = off)")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(script_text("supabase_schema.sql").encode())
+    vera.post("Now the door too")
+    while database.call("index_lines", limit=10)["more"]:
+        pass
+    for words in ("heating", "window", "door", "vera"):
+        assert found(alice, words) == [1001]
+    assert rows("select 'fastupdate=on' = any (reloptions) from pg_class where relname = 'search_lines_words_idx'") == [
+        (True,)
+    ]
