@@ -234,6 +234,7 @@ def the_queue_is_worked_off(day: Day) -> None:
         day.reply(customer, f"An answer for {customer.name}.")
     for customer in three:
         customer.write("Thank you")
+    until(lambda: {each.number for each in three} <= {*desk.queue}, "they do not stand in the queue")
     desk.run("Order of the queue")
     expect(desk.page.locator("#queue-order")).to_be_focused()
     desk.type("N")
