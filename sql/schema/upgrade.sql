@@ -868,7 +868,7 @@ update public.events set transaction = '0' where transaction >= pg_snapshot_xmax
 
 -- An earlier version numbered the lines of the search by itself, and wrote each new one into all of the index at once.
 alter table public.search_lines alter column line_id drop identity if exists;
-alter index public.search_lines_words_idx set (fastupdate = on, gin_pending_list_limit = 64);
+alter index public.search_lines_words_idx set (fastupdate = 'on', gin_pending_list_limit = 64);
 
 -- Indexes that an earlier version used.
 do $$

@@ -2445,7 +2445,7 @@ update public.events set transaction = '0' where transaction >= pg_snapshot_xmax
 
 -- An earlier version numbered the lines of the search by itself, and wrote each new one into all of the index at once.
 alter table public.search_lines alter column line_id drop identity if exists;
-alter index public.search_lines_words_idx set (fastupdate = on, gin_pending_list_limit = 64);
+alter index public.search_lines_words_idx set (fastupdate = 'on', gin_pending_list_limit = 64);
 
 -- Indexes that an earlier version used.
 do $$
@@ -2721,7 +2721,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'cc3f3cf48f9f');
+select _supportchat.record_script('supabase_schema.sql', '2cae1cbb6230');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
