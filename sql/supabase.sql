@@ -8114,10 +8114,14 @@ begin
         status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null,
         snoozed_until = null, woke_at = null
     where id = p_ticket.id;
-    perform _supportchat.tell_event(
-        p_ticket, 'closed',
+    perform _supportchat.append_message(
+        p_ticket.session_id, 'system',
         case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
-        p_actor, p_agent_id, detail
+        p_event => 'closed', p_detail => detail
+    );
+    perform _supportchat.record_event(
+        p_ticket, 'closed', p_actor, p_agent_id,
+        detail || jsonb_strip_nulls(jsonb_build_object('waited_since', p_ticket.awaiting_since))
     );
     perform _supportchat.drain_queue();
 end $$;
@@ -8151,8 +8155,8 @@ end $$;
 drop function if exists public.reopen_ticket(uuid, bigint);
 
 -- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
--- customer who had no answer waits for one again. PT409 when somebody has it open already, or when the customer has begun another chat
--- since.
+-- customer who had no answer waits for one again, with p_as_before since they began to. PT409 when somebody has it open already, or when
+-- the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
@@ -8162,6 +8166,7 @@ declare
     ticket public.tickets;
     newer bigint;
     owner uuid := p_agent_id;
+    waited_since timestamptz;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -8190,6 +8195,9 @@ begin
     if p_as_before then
         select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
         from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
+        select (e.detail ->> 'waited_since')::timestamptz into waited_since from public.events e
+        where e.ticket_id = ticket.id and e.kind = 'ticket.closed'
+        order by e.id desc limit 1;
     end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
@@ -8197,7 +8205,7 @@ begin
             select m.sender from public.user_sessions s
             join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
             where s.session_id = ticket.session_id
-        ) = 'user' then now() end
+        ) = 'user' then coalesce(waited_since, now()) end
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
@@ -8209,7 +8217,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '8abb48d54a7b');
+select _supportchat.record_script('functions/tickets.sql', '6ceea7c0625c');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
