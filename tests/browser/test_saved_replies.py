@@ -184,6 +184,24 @@ def test_a_list_that_its_button_opened_leaves_nothing_in_the_box_when_esc_closes
     expect(alice.box).to_have_value("Well /")
 
 
+def test_what_a_reply_is_to_do_stays_when_the_ticket_changes_before_it_is_sent(
+    alice: Agent, vera: Customer, database: Database
+) -> None:
+    save(database, "Solved", "Glad that it works.", close_after=True)
+    vera.start("Help me", name="Vera")
+    alice.open()
+    alice.box.press_sequentially("/sol")
+    expect(option(alice, "Solved")).to_have_attribute("aria-selected", "true")
+    alice.box.press("Enter")
+    expect(alice.page.get_by_label("Close the ticket after sending")).to_be_checked()
+    alice.page.locator("#tag-name").fill("parts")
+    alice.page.locator("#tag-name").press("Enter")
+    expect(alice.page.locator("#customer .tag")).to_have_count(1)
+    expect(alice.page.get_by_label("Close the ticket after sending")).to_be_checked()
+    alice.box.press("Enter")
+    alice.sees("All caught up")
+
+
 def test_axe_finds_nothing_and_a_finger_hits_everything(windows: Opener, vera: Customer, database: Database) -> None:
     save(database, "Hello", HELLO, tags=["heating"], snooze="tomorrow")
     vera.start("It shows **E4**", name="Vera Lindt")
