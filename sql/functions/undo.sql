@@ -24,6 +24,9 @@ as $$
     ) or exists (
         select from public.chat_messages m
         where m.session_id = p_ticket.session_id and m.sender = 'agent' and m.created_at > p_event.created_at
+    ) or exists (
+        select from public.held_replies h
+        where h.session_id = p_ticket.session_id and h.due_at is not null and h.held_at > p_event.created_at
     )
 $$;
 
@@ -47,7 +50,7 @@ begin
     order by id desc limit 1;
     if done.agent_id is distinct from p_agent_id
         -- Whoever got a returned ticket from the system, and has done nothing with it, has not changed it.
-        or (ticket.version <> p_version and p_act <> 'return')
+        or (ticket.version is distinct from p_version and p_act <> 'return')
         or (p_act in ('assign', 'return') and _supportchat.is_touched_since(ticket, done))
     then
         raise sqlstate 'PT409' using message = 'changed_since';
@@ -111,7 +114,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '99aeb26d1ef4');
+select _supportchat.record_script('functions/undo.sql', '1f4e87ff673f');
 
 notify pgrst, 'reload schema';
 

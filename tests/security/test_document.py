@@ -41,7 +41,7 @@ def test_every_test_of_a_row_is_named_with_it() -> None:
     ]
     assert len(tests) > 30
     for name in tests:
-        numbers = re.findall(r"(?<=_)(?:\d\d|[bd]\d+)(?=_)", name.partition("_row")[2])
+        numbers = re.findall(r"(?<=_)(?:\d\d|[bde]\d+)(?=_)", name.partition("_row")[2])
         assert numbers, name
         missing = [number for number in numbers if number.lstrip("0").upper() not in rows]
         assert missing == [], name
