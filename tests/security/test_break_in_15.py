@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from supportchat.database import Database
 from supportchat.search.query import parsed
-from tests.cast import Agent, Cast
+from tests.alerts.test_ladder import Ladder, give_device
+from tests.cast import Agent, Cast, new_id
 from tests.sql.test_held import Held, carol, desk
 
 __all__ = ["carol", "desk"]  # fixtures
@@ -110,3 +112,24 @@ def test_row_e5_a_state_that_is_none_is_left_out_as_the_page_says(typed: str) ->
 
 def test_row_e5_a_day_that_is_none_takes_none_away() -> None:
     assert parsed("before:2026-11-30 before:nonsense").before == "2026-11-30T00:00:00Z"
+
+
+# E6: notifications that wait for the end of quiet hours
+
+
+@pytest.mark.parametrize("end", ["two-factor", "demoted"])
+def test_row_e6_who_may_not_see_the_desk_any_more_is_sent_nothing_that_waited(
+    database: Database, cast: Cast, rows: Any, alice: Agent, carol: Agent, end: str
+) -> None:
+    ladder = Ladder(database, rows)
+    give_device(alice)
+    cast.visitor().start("A secret")
+    alice.call("add_note", number=1001, client_message_id=new_id(), note="@Carol Tan")
+    ladder.advance()
+    ladder.wait(1)
+    if end == "demoted":
+        rows("delete from role_rights where role = 'agent' and right_name = 'answer'")
+    else:
+        carol.call("change_settings", values={"two_factor_required": "everyone"})
+    assert database.call("take_pushes") == []
+    assert rows("select count(*) from agent_pushes") == [(0,)]
