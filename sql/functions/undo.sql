@@ -41,6 +41,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     done public.events;
     former uuid;
+    until timestamptz;
 begin
     select * into done from public.events
     where ticket_id = ticket.id and kind = 'ticket.' || case p_act
@@ -58,7 +59,13 @@ begin
     former := done.detail ->> 'from';
     case p_act
         when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
-        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'snooze' then
+            until := (done.detail ->> 'before')::timestamptz;
+            if until > now() then
+                perform public.snooze_ticket(p_agent_id, p_number, case when isfinite(until) then until end);
+            else
+                perform public.unsnooze_ticket(p_agent_id, p_number);
+            end if;
         when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
         when 'tag' then perform public.tag_ticket(
             p_agent_id, p_number,
@@ -114,7 +121,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '1f4e87ff673f');
+select _supportchat.record_script('functions/undo.sql', '183adbbdeaf3');
 
 notify pgrst, 'reload schema';
 

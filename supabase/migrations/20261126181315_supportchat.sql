@@ -8339,7 +8339,9 @@ begin
         perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     end if;
     update public.tickets set snoozed_until = coalesce(p_until, 'infinity'), woke_at = null where id = ticket.id;
-    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
+    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object(
+        'until', p_until, 'before', ticket.snoozed_until
+    ));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
@@ -8365,7 +8367,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
+select _supportchat.record_script('functions/snooze.sql', '02d9151dfdd9');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
@@ -9393,6 +9395,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     done public.events;
     former uuid;
+    until timestamptz;
 begin
     select * into done from public.events
     where ticket_id = ticket.id and kind = 'ticket.' || case p_act
@@ -9410,7 +9413,13 @@ begin
     former := done.detail ->> 'from';
     case p_act
         when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
-        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'snooze' then
+            until := (done.detail ->> 'before')::timestamptz;
+            if until > now() then
+                perform public.snooze_ticket(p_agent_id, p_number, case when isfinite(until) then until end);
+            else
+                perform public.unsnooze_ticket(p_agent_id, p_number);
+            end if;
         when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
         when 'tag' then perform public.tag_ticket(
             p_agent_id, p_number,
@@ -9466,7 +9475,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '1f4e87ff673f');
+select _supportchat.record_script('functions/undo.sql', '183adbbdeaf3');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 

@@ -87,6 +87,19 @@ def test_row_e3_a_ticket_whose_close_is_undone_waits_as_it_did(cast: Cast, alice
     assert rows(state) == before
 
 
+@pytest.mark.parametrize("until", ["now() + interval '3 days'", "'infinity'"])
+def test_row_e3_a_ticket_that_was_snoozed_otherwise_is_so_again(
+    cast: Cast, alice: Agent, rows: Any, until: str
+) -> None:
+    cast.visitor().start()
+    rows(f"update tickets set snoozed_until = {until}")
+    before = rows("select snoozed_until::text from tickets")
+    [(later,)] = rows("select (now() + interval '1 hour')::text")
+    done = alice.call("change_tickets", numbers=[1001], act="snooze", value=later)
+    assert alice.call("undo_tickets", act="snooze", changes=done["changes"])["refused"] == []
+    assert rows("select snoozed_until::text from tickets") == before
+
+
 # E4: how much there is of what was not sent
 
 
