@@ -94,6 +94,18 @@ def test_a_day_by_keyboard_alone(alice: Agent, vera: Customer, windows: Opener) 
     alice.sees("All caught up")
 
 
+def test_snooze_keeps_its_key_where_its_button_is_in_the_menu(windows: Opener, vera: Customer) -> None:
+    alice: Agent = windows(Agent, viewport={"width": 1280, "height": 860}).come()
+    alice.is_live()
+    vera.start("First", name="Vera")
+    alice.open()
+    leave_the_box(alice)
+    alice.page.keyboard.press("s")
+    expect(alice.page.locator("#menu-snooze-hour")).to_be_focused()
+    alice.page.keyboard.press("Enter")
+    alice.sees("Snoozed #1001.")
+
+
 def test_the_palette_runs_what_the_page_offers_and_never_ends_anything_by_itself(alice: Agent, vera: Customer) -> None:
     vera.start("First", name="Vera")
     alice.open()

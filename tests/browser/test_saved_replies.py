@@ -166,6 +166,24 @@ def test_what_is_marked_looks_so_on_both_sides(alice: Agent, vera: Customer) -> 
             vera.page.screenshot(path=f"{folder}/markup-customer-{scheme}.png")
 
 
+def test_a_list_that_its_button_opened_leaves_nothing_in_the_box_when_esc_closes_it(
+    alice: Agent, vera: Customer, database: Database
+) -> None:
+    save(database, "Hello", HELLO)
+    vera.start()
+    alice.open(1001)
+    alice.box.fill("Well")
+    alice.press("Saved replies")
+    expect(option(alice, "Hello")).to_be_visible()
+    alice.box.press("Escape")
+    expect(alice.box).to_have_value("Well")
+    expect(alice.box).to_be_focused()
+    alice.box.press_sequentially(" /")
+    expect(option(alice, "Hello")).to_be_visible()
+    alice.box.press("Escape")
+    expect(alice.box).to_have_value("Well /")
+
+
 def test_axe_finds_nothing_and_a_finger_hits_everything(windows: Opener, vera: Customer, database: Database) -> None:
     save(database, "Hello", HELLO, tags=["heating"], snooze="tomorrow")
     vera.start("It shows **E4**", name="Vera Lindt")

@@ -66,6 +66,17 @@ def test_what_was_done_with_many_tickets_is_taken_back_as_it_was(
     assert [why["code"] for why in tickets.undo(carol, act, done)["refused"]] == ["changed_since"] * 3
 
 
+def test_a_customer_whose_ticket_was_closed_by_mistake_waits_for_as_long_as_before(
+    tickets: Tickets, carol: Agent, rows: Any
+) -> None:
+    rows("update tickets set awaiting_since = awaiting_since - number * interval '1 minute' returning 1")
+    waits = "select awaiting_since from tickets order by number"
+    before = rows(waits)
+    done = carol.call("change_tickets", numbers=tickets.numbers, act="close", value=None)
+    tickets.undo(carol, "close", done)
+    assert rows(waits) == before
+
+
 def test_what_changed_nothing_is_not_taken_back(tickets: Tickets, carol: Agent) -> None:
     carol.call("tag_ticket", number=tickets.numbers[0], add=["Parts"])
     done = carol.call("change_tickets", numbers=tickets.numbers[:2], act="tag", value="Parts")

@@ -75,5 +75,15 @@ document.addEventListener("click", (event) => {
 function open(box) {
   box.focus({ preventScroll: true });
   const before = box.value.slice(0, box.selectionStart);
-  document.execCommand("insertText", false, /\S$/.test(before) ? ` ${KEY}` : KEY);
+  const typed = /\S$/.test(before) ? ` ${KEY}` : KEY;
+  document.execCommand("insertText", false, typed);
+  const onNextKey = ({ key }) => key === "Escape" && setTimeout(() => takeBack(box, typed)); // once the list is closed
+  box.addEventListener("keydown", onNextKey, { once: true, capture: true });
+}
+
+function takeBack(box, typed) {
+  const end = box.selectionEnd;
+  if (!box.value.slice(0, end).endsWith(typed)) return;
+  box.setSelectionRange(end - typed.length, end);
+  document.execCommand("delete");
 }

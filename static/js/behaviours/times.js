@@ -16,9 +16,9 @@ export function writeTimes(root = document) {
     element.textContent = timeIn(element.dataset.localTime);
   }
   for (const element of root.querySelectorAll("[data-waits]")) writeWait(element);
-  for (const input of root.querySelectorAll("[data-time-zone]")) {
-    input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
-  }
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  for (const input of root.querySelectorAll("[data-time-zone]")) input.value = zone;
+  for (const place of root.querySelectorAll("[data-own-time-zone]")) place.textContent = zone || place.textContent;
 }
 
 function writeWait(element) {

@@ -24,16 +24,31 @@ function isOffered(element) {
   if (element.matches("[data-step]")) return Boolean(document.querySelector("[data-row]"));
   if (element.matches("[data-send-and-close]")) return isShown(formWith(element));
   if (element.disabled || element.closest("[hidden], dialog")) return false;
-  return isShown(element) || !(element.matches("summary") || isField(element));
+  if (element.matches("summary")) return isShown(element) || isInMenu(element);
+  return isShown(element) || !isField(element);
 }
+
+// Whether it opens a menu within one that can be opened.
+function isInMenu(summary) {
+  const menu = menuAround(summary);
+  return Boolean(menu) && isShown(menu) && getComputedStyle(summary.parentElement).display !== "none";
+}
+
+const menuAround = (summary) => summary.parentElement.parentElement.closest("details.menu");
 
 export function run(element) {
   if (element.matches("[data-step]")) step(Number(element.dataset.step));
   else if (element.matches("[data-send-and-close]")) sendAndClose(element);
   else if (element.matches("[data-mode]")) write(element);
-  else if (element.matches("summary")) openMenu(element.parentElement);
+  else if (element.matches("summary")) openWithin(element);
   else if (isField(element)) enter(element);
   else element.click();
+}
+
+function openWithin(summary) {
+  const menu = menuAround(summary);
+  if (menu) menu.open = true;
+  openMenu(summary.parentElement);
 }
 
 function sendAndClose(element) {
