@@ -449,11 +449,23 @@ begin
 end $$;
 
 -- Takes notifications that are due, for a minute: if they are not noted by then, their process has gone, and another one takes them.
+-- Nothing of customers is sent to who may not see the desk any more.
 create or replace function public.take_pushes(p_limit integer default 20)
 returns jsonb
-language sql
+language plpgsql
 set search_path = ''
 as $$
+declare
+    taken_ones jsonb;
+begin
+    delete from public.agent_pushes where id in (
+        select p.id from public.agent_pushes p
+        join public.agent_devices d on d.id = p.device_id
+        join public.agents a on a.id = d.agent_id
+        where p.due_at <= now() and p.kind = 'alert'
+            and (not _supportchat.has_right(a.id, 'answer') or _supportchat.needs_two_factor(a))
+        for update of p skip locked
+    );
     with taken as (
         update public.agent_pushes set due_at = now() + interval '1 minute', tries = tries + 1
         where id in (
@@ -468,10 +480,12 @@ as $$
         'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id, _supportchat.mention_of(a.id, p.session_id)),
         'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
     ) order by p.created_at, p.id), '[]')
+    into taken_ones
     from taken p
     join public.agent_devices d on d.id = p.device_id
-    join public.agents a on a.id = d.agent_id
-$$;
+    join public.agents a on a.id = d.agent_id;
+    return taken_ones;
+end $$;
 
 -- Notes what became of notifications that were sent: 'sent'; 'gone' when the device has no such address any more, which is
 -- forgotten; 'later' to try again in so many seconds; 'failed'. problem is a code of why. What was tried too often is given up.
@@ -749,7 +763,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
+select _supportchat.record_script('functions/alerts.sql', '071100fc6563');
 
 notify pgrst, 'reload schema';
 

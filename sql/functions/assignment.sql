@@ -494,7 +494,7 @@ begin
     end if;
     perform _supportchat.wake_due_tickets();
     for candidate in
-        select t.session_id, t.assigned_agent_id from public.tickets t
+        select t.session_id, t.number, t.assigned_agent_id from public.tickets t
         join public.agents a on a.id = t.assigned_agent_id
         where t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
@@ -512,6 +512,8 @@ begin
         order by t.urgency, t.awaiting_since, t.number
     loop
         exit when returned = 25;
+        -- Whoever has written a reply, and left before its time had come, has answered.
+        perform _supportchat.send_held(candidate.assigned_agent_id, candidate.number);
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null and ticket.snoozed_until is null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
@@ -526,12 +528,14 @@ begin
     perform _supportchat.prune_events();
     return jsonb_build_object(
         'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end,
-        -- Their own process would have sent them by now.
-        'held_due', exists (select from public.held_replies where due_at < now() - interval '1 second')
+        -- Their own process would have sent them by now; or the clock has gone back.
+        'held_due', exists (
+            select from public.held_replies where due_at < now() - interval '1 second' or due_at > now() + interval '31 seconds'
+        )
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '8186a8a3fca4');
+select _supportchat.record_script('functions/assignment.sql', '088a9b19c350');
 
 notify pgrst, 'reload schema';
 

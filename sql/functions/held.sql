@@ -31,16 +31,20 @@ as $$
     )
 $$;
 
--- What an agent has written in a conversation that is held or was not sent, in the order in which it was written.
+-- What an agent has written in a conversation that is held or was not sent, in the order in which it was written: what is held, and
+-- the newest of the rest, 50 at most. Others come to light once some of these are sent, edited or deleted.
 create or replace function _supportchat.held_of_agent(p_session_id uuid, p_agent_id uuid)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(_supportchat.held_json(h) order by h.held_at, h.client_message_id), '[]')
-    from public.held_replies h
-    where h.session_id = p_session_id and h.agent_id = p_agent_id and h.refused is distinct from 'gone'
+    select coalesce(jsonb_agg(_supportchat.held_json(h) order by (h).held_at, (h).client_message_id), '[]')
+    from (
+        select own as h from public.held_replies own
+        where own.session_id = p_session_id and own.agent_id = p_agent_id and own.refused is distinct from 'gone'
+        order by own.due_at is null, own.held_at desc limit 50
+    ) as newest
 $$;
 
 -- The replies of an agent that were refused when their time had come, the newest 20: for a notice, in which ticket and why.
@@ -214,7 +218,9 @@ declare
     moment timestamptz := clock_timestamp(); -- a function that changes would not use the index
     due public.held_replies[] := array(
         select h from public.held_replies h
-        where h.due_at <= moment and (p_session_id is null or h.session_id = p_session_id)
+        -- None is held for longer than 30 seconds, unless the clock has gone back since.
+        where (h.due_at <= moment or h.due_at > moment + interval '31 seconds')
+            and (p_session_id is null or h.session_id = p_session_id)
         order by h.due_at limit 20
     );
     held public.held_replies;
@@ -316,7 +322,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', '3478f4c8cc2a');
+select _supportchat.record_script('functions/held.sql', 'f140a6876d0c');
 
 notify pgrst, 'reload schema';
 

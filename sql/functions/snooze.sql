@@ -36,7 +36,9 @@ begin
         perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     end if;
     update public.tickets set snoozed_until = coalesce(p_until, 'infinity'), woke_at = null where id = ticket.id;
-    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
+    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object(
+        'until', p_until, 'before', ticket.snoozed_until
+    ));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
@@ -62,7 +64,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
+select _supportchat.record_script('functions/snooze.sql', '02d9151dfdd9');
 
 notify pgrst, 'reload schema';
 

@@ -24,6 +24,9 @@ as $$
     ) or exists (
         select from public.chat_messages m
         where m.session_id = p_ticket.session_id and m.sender = 'agent' and m.created_at > p_event.created_at
+    ) or exists (
+        select from public.held_replies h
+        where h.session_id = p_ticket.session_id and h.due_at is not null and h.held_at > p_event.created_at
     )
 $$;
 
@@ -38,6 +41,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     done public.events;
     former uuid;
+    until timestamptz;
 begin
     select * into done from public.events
     where ticket_id = ticket.id and kind = 'ticket.' || case p_act
@@ -47,7 +51,7 @@ begin
     order by id desc limit 1;
     if done.agent_id is distinct from p_agent_id
         -- Whoever got a returned ticket from the system, and has done nothing with it, has not changed it.
-        or (ticket.version <> p_version and p_act <> 'return')
+        or (ticket.version is distinct from p_version and p_act <> 'return')
         or (p_act in ('assign', 'return') and _supportchat.is_touched_since(ticket, done))
     then
         raise sqlstate 'PT409' using message = 'changed_since';
@@ -55,7 +59,13 @@ begin
     former := done.detail ->> 'from';
     case p_act
         when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
-        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'snooze' then
+            until := (done.detail ->> 'before')::timestamptz;
+            if until > now() then
+                perform public.snooze_ticket(p_agent_id, p_number, case when isfinite(until) then until end);
+            else
+                perform public.unsnooze_ticket(p_agent_id, p_number);
+            end if;
         when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
         when 'tag' then perform public.tag_ticket(
             p_agent_id, p_number,
@@ -111,7 +121,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '99aeb26d1ef4');
+select _supportchat.record_script('functions/undo.sql', '183adbbdeaf3');
 
 notify pgrst, 'reload schema';
 

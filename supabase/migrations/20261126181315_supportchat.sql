@@ -5399,7 +5399,7 @@ begin
     end if;
     perform _supportchat.wake_due_tickets();
     for candidate in
-        select t.session_id, t.assigned_agent_id from public.tickets t
+        select t.session_id, t.number, t.assigned_agent_id from public.tickets t
         join public.agents a on a.id = t.assigned_agent_id
         where t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
@@ -5417,6 +5417,8 @@ begin
         order by t.urgency, t.awaiting_since, t.number
     loop
         exit when returned = 25;
+        -- Whoever has written a reply, and left before its time had come, has answered.
+        perform _supportchat.send_held(candidate.assigned_agent_id, candidate.number);
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null and ticket.snoozed_until is null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
@@ -5431,12 +5433,14 @@ begin
     perform _supportchat.prune_events();
     return jsonb_build_object(
         'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end,
-        -- Their own process would have sent them by now.
-        'held_due', exists (select from public.held_replies where due_at < now() - interval '1 second')
+        -- Their own process would have sent them by now; or the clock has gone back.
+        'held_due', exists (
+            select from public.held_replies where due_at < now() - interval '1 second' or due_at > now() + interval '31 seconds'
+        )
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '8186a8a3fca4');
+select _supportchat.record_script('functions/assignment.sql', '088a9b19c350');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -7077,16 +7081,20 @@ as $$
     )
 $$;
 
--- What an agent has written in a conversation that is held or was not sent, in the order in which it was written.
+-- What an agent has written in a conversation that is held or was not sent, in the order in which it was written: what is held, and
+-- the newest of the rest, 50 at most. Others come to light once some of these are sent, edited or deleted.
 create or replace function _supportchat.held_of_agent(p_session_id uuid, p_agent_id uuid)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(_supportchat.held_json(h) order by h.held_at, h.client_message_id), '[]')
-    from public.held_replies h
-    where h.session_id = p_session_id and h.agent_id = p_agent_id and h.refused is distinct from 'gone'
+    select coalesce(jsonb_agg(_supportchat.held_json(h) order by (h).held_at, (h).client_message_id), '[]')
+    from (
+        select own as h from public.held_replies own
+        where own.session_id = p_session_id and own.agent_id = p_agent_id and own.refused is distinct from 'gone'
+        order by own.due_at is null, own.held_at desc limit 50
+    ) as newest
 $$;
 
 -- The replies of an agent that were refused when their time had come, the newest 20: for a notice, in which ticket and why.
@@ -7260,7 +7268,9 @@ declare
     moment timestamptz := clock_timestamp(); -- a function that changes would not use the index
     due public.held_replies[] := array(
         select h from public.held_replies h
-        where h.due_at <= moment and (p_session_id is null or h.session_id = p_session_id)
+        -- None is held for longer than 30 seconds, unless the clock has gone back since.
+        where (h.due_at <= moment or h.due_at > moment + interval '31 seconds')
+            and (p_session_id is null or h.session_id = p_session_id)
         order by h.due_at limit 20
     );
     held public.held_replies;
@@ -7362,7 +7372,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', '3478f4c8cc2a');
+select _supportchat.record_script('functions/held.sql', 'f140a6876d0c');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -8119,10 +8129,10 @@ begin
         case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
         p_event => 'closed', p_detail => detail
     );
-    perform _supportchat.record_event(
-        p_ticket, 'closed', p_actor, p_agent_id,
-        detail || jsonb_strip_nulls(jsonb_build_object('waited_since', p_ticket.awaiting_since))
-    );
+    -- With how it was, for reopen_ticket.
+    perform _supportchat.record_event(p_ticket, 'closed', p_actor, p_agent_id, detail || jsonb_build_object(
+        'awaiting_since', p_ticket.awaiting_since, 'held', p_ticket.held, 'snoozed_until', p_ticket.snoozed_until
+    ));
     perform _supportchat.drain_queue();
 end $$;
 
@@ -8155,8 +8165,8 @@ end $$;
 drop function if exists public.reopen_ticket(uuid, bigint);
 
 -- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
--- customer who had no answer waits for one again, with p_as_before since they began to. PT409 when somebody has it open already, or when
--- the customer has begun another chat since.
+-- customer who had no answer waits for one again; with p_as_before for as long as before, and what was held or
+-- snoozed is so again. PT409 when somebody has it open already, or when the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
@@ -8166,7 +8176,8 @@ declare
     ticket public.tickets;
     newer bigint;
     owner uuid := p_agent_id;
-    waited_since timestamptz;
+    former jsonb;
+    until timestamptz;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -8195,17 +8206,18 @@ begin
     if p_as_before then
         select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
         from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
-        select (e.detail ->> 'waited_since')::timestamptz into waited_since from public.events e
-        where e.ticket_id = ticket.id and e.kind = 'ticket.closed'
-        order by e.id desc limit 1;
+        select detail into former from public.events
+        where ticket_id = ticket.id and kind = 'ticket.closed' order by id desc limit 1;
+        until := (former ->> 'snoozed_until')::timestamptz;
     end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
-        awaiting_since = case when (
+        held = former ->> 'held', snoozed_until = case when until > now() then until end,
+        awaiting_since = case when former ? 'awaiting_since' then (former ->> 'awaiting_since')::timestamptz when (
             select m.sender from public.user_sessions s
             join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
             where s.session_id = ticket.session_id
-        ) = 'user' then coalesce(waited_since, now()) end
+        ) = 'user' then now() end
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
@@ -8213,11 +8225,12 @@ begin
         perform _supportchat.drain_queue();
     else
         perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+        update public.tickets set snoozed_until = until where id = ticket.id and until > now();
     end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6ceea7c0625c');
+select _supportchat.record_script('functions/tickets.sql', '396e72b2c406');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -8326,7 +8339,9 @@ begin
         perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     end if;
     update public.tickets set snoozed_until = coalesce(p_until, 'infinity'), woke_at = null where id = ticket.id;
-    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
+    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object(
+        'until', p_until, 'before', ticket.snoozed_until
+    ));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
@@ -8352,7 +8367,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '030217317cb3');
+select _supportchat.record_script('functions/snooze.sql', '02d9151dfdd9');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
@@ -9363,6 +9378,9 @@ as $$
     ) or exists (
         select from public.chat_messages m
         where m.session_id = p_ticket.session_id and m.sender = 'agent' and m.created_at > p_event.created_at
+    ) or exists (
+        select from public.held_replies h
+        where h.session_id = p_ticket.session_id and h.due_at is not null and h.held_at > p_event.created_at
     )
 $$;
 
@@ -9377,6 +9395,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     done public.events;
     former uuid;
+    until timestamptz;
 begin
     select * into done from public.events
     where ticket_id = ticket.id and kind = 'ticket.' || case p_act
@@ -9386,7 +9405,7 @@ begin
     order by id desc limit 1;
     if done.agent_id is distinct from p_agent_id
         -- Whoever got a returned ticket from the system, and has done nothing with it, has not changed it.
-        or (ticket.version <> p_version and p_act <> 'return')
+        or (ticket.version is distinct from p_version and p_act <> 'return')
         or (p_act in ('assign', 'return') and _supportchat.is_touched_since(ticket, done))
     then
         raise sqlstate 'PT409' using message = 'changed_since';
@@ -9394,7 +9413,13 @@ begin
     former := done.detail ->> 'from';
     case p_act
         when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
-        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'snooze' then
+            until := (done.detail ->> 'before')::timestamptz;
+            if until > now() then
+                perform public.snooze_ticket(p_agent_id, p_number, case when isfinite(until) then until end);
+            else
+                perform public.unsnooze_ticket(p_agent_id, p_number);
+            end if;
         when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
         when 'tag' then perform public.tag_ticket(
             p_agent_id, p_number,
@@ -9450,7 +9475,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '99aeb26d1ef4');
+select _supportchat.record_script('functions/undo.sql', '183adbbdeaf3');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 
@@ -11980,11 +12005,23 @@ begin
 end $$;
 
 -- Takes notifications that are due, for a minute: if they are not noted by then, their process has gone, and another one takes them.
+-- Nothing of customers is sent to who may not see the desk any more.
 create or replace function public.take_pushes(p_limit integer default 20)
 returns jsonb
-language sql
+language plpgsql
 set search_path = ''
 as $$
+declare
+    taken_ones jsonb;
+begin
+    delete from public.agent_pushes where id in (
+        select p.id from public.agent_pushes p
+        join public.agent_devices d on d.id = p.device_id
+        join public.agents a on a.id = d.agent_id
+        where p.due_at <= now() and p.kind = 'alert'
+            and (not _supportchat.has_right(a.id, 'answer') or _supportchat.needs_two_factor(a))
+        for update of p skip locked
+    );
     with taken as (
         update public.agent_pushes set due_at = now() + interval '1 minute', tries = tries + 1
         where id in (
@@ -11999,10 +12036,12 @@ as $$
         'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id, _supportchat.mention_of(a.id, p.session_id)),
         'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
     ) order by p.created_at, p.id), '[]')
+    into taken_ones
     from taken p
     join public.agent_devices d on d.id = p.device_id
-    join public.agents a on a.id = d.agent_id
-$$;
+    join public.agents a on a.id = d.agent_id;
+    return taken_ones;
+end $$;
 
 -- Notes what became of notifications that were sent: 'sent'; 'gone' when the device has no such address any more, which is
 -- forgotten; 'later' to try again in so many seconds; 'failed'. problem is a code of why. What was tried too often is given up.
@@ -12280,7 +12319,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
+select _supportchat.record_script('functions/alerts.sql', '071100fc6563');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

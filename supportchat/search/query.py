@@ -59,12 +59,14 @@ def _take(query: Query, name: str, value: str) -> bool:
         query.tags = [*query.tags, value][:MOST_OF_A_KIND]
         return True
     if name == "is":
+        if value.lower() not in STATES:
+            return False
         query.states = [*query.states, value.lower()][:MOST_OF_A_KIND]
-        return value.lower() in STATES
+        return True
     day = _day(value)
-    if name == "before":
+    if day and name == "before":
         query.before = day
-    else:
+    elif day:
         query.after = day
     return day is not None
 

@@ -141,6 +141,7 @@ def test_what_comes_above_a_scrolled_queue_is_counted(alice: Agent, database: Da
     start(database, 9)
     expect(alice.row(1009)).to_be_visible()
     alice.page.locator("#queue").evaluate("queue => queue.scrollTo(0, 300)")
+    alice.page.wait_for_function("document.querySelector('#queue').scrollTop > 100")
     alice.page.mouse.move(700, 200)
     start(database, 2)
     jump = alice.page.locator("#queue-jump")

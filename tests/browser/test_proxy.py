@@ -72,7 +72,7 @@ def test_pages_are_live_behind_a_proxy_that_keeps_the_host_to_itself(
     vera, alice = (kind(browser.new_context(locale="en-GB"), address) for kind in (Customer, Agent))
     assert isinstance(vera, Customer)
     assert isinstance(alice, Agent)
-    alice.come()
+    alice.log_in()
     alice.is_live()
     alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
     alice.press("Copy chat link")

@@ -61,6 +61,7 @@ def test_the_start_form_says_what_is_wrong(plain: Customer) -> None:
 def test_a_reload_of_the_answer_sends_nothing_twice(plain: Customer, rows: Any) -> None:
     plain.start("Hello")
     send(plain, "Only once")
+    plain.sees("Only once")
     plain.page.reload()
     assert rows("select count(*) from chat_messages where message = 'Only once'") == [(1,)]
 

@@ -34,6 +34,7 @@ export function openLists(key, { addressOf, listOf, choose, typedOf = (text) => 
     const asked = find(`${addressOf(expander)}?${new URLSearchParams({ q: text })}`);
     expander.asked = asked;
     const found = await asked;
+    if (!expander.asked) return NONE; // something was chosen meanwhile
     if (expander.asked !== asked) return shown((await expander.asked) ?? [], expander.typed);
     if (found && !found.length && text) expander.nothingFor = text;
     return found ? shown(found, text) : NONE;
@@ -60,6 +61,7 @@ export const made = (name) => document.querySelector(`template[${name}]`).conten
 export function insert(expander, key, text) {
   const box = textOf(expander.querySelector("form"));
   const end = box.selectionEnd;
+  expander.asked = null;
   replace(box, end - expander.typed.length - key.length, end, text);
   expander.dismiss();
 }
