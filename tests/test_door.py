@@ -33,10 +33,10 @@ class Doorway:
         self._door = Door(self._behind, limit, self.known)
         monkeypatch.setattr("supportchat.web.door.gevent.sleep", self.waits.append)
 
-    def ask(self, address: str = "192.0.2.1", path: str = "/chat", cookie: str = "") -> str:
+    def ask(self, address: str = "192.0.2.1", path: str = "/chat", cookie: str = "", **more: str) -> str:
         """Ask for a page, and return the status."""
         statuses: list[str] = []
-        environ = {"REMOTE_ADDR": address, "PATH_INFO": path, "HTTP_COOKIE": cookie}
+        environ = {"REMOTE_ADDR": address, "PATH_INFO": path, "HTTP_COOKIE": cookie, **more}
         self._door(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type]
         return statuses[0].partition(" ")[0]
 
@@ -148,6 +148,19 @@ def test_in_a_long_round_one_of_each_group_begins_in_turn(monkeypatch: pytest.Mo
     check.stop()
     assert begun == ["a", "b", "c", "a", "a", "a"]
     assert max(later - earlier for earlier, later in itertools.pairwise(rounds)) <= 1
+
+
+def test_a_text_does_not_wait_behind_all_the_sockets_of_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supportchat.server.turns.LONG_ROUND_SECONDS", -1.0)
+    doorway, begun = Doorway(monkeypatch, Limit(0, 0)), list[str]()
+
+    def ask(path: str, **more: str) -> None:
+        doorway.ask(path=path, **more)
+        begun.append(path)
+
+    sockets = [gevent.spawn(ask, "/chat/stream", HTTP_UPGRADE="websocket") for _ in range(9)]
+    gevent.joinall([*sockets, gevent.spawn(ask, "/chat/messages")], raise_error=True)
+    assert begun.index("/chat/messages") <= 1
 
 
 def test_who_goes_away_while_they_wait_for_a_turn_leaves_it_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,11 @@ class Door:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request when it is its turn; refuse it when that would take too long."""
         address, turns = network_of(environ.get("REMOTE_ADDR") or ""), fair_turns_of(gevent.get_hub())
-        if turns.has_waiting(address):
+        # After a restart hundreds of sockets of an office come back at once: its texts do not wait behind them.
+        group = f"{address}/sockets" if "HTTP_UPGRADE" in environ else address
+        if turns.has_waiting(group):
             _let_others_open(environ)
-        turns.take(address)
+        turns.take(group)
         if environ.get("PATH_INFO") != PROBE:
             wait, pause = self._taken(environ, self._whose(environ, address))
             if wait > PATIENCE_SECONDS:
