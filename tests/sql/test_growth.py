@@ -122,3 +122,18 @@ def test_a_ticket_is_found_by_its_index_on_a_small_desk_too(rows: Any) -> None:
     )
     assert "tickets_of_session_idx" in str(plan)
     assert "Sort" not in str(plan)
+
+
+def test_an_alert_is_not_looked_for_in_the_whole_log(rows: Any, database_url: str) -> None:
+    rows(
+        "insert into events (kind, actor, detail) select 'site.changed', 'system', '{}' from generate_series(1, 20000)"
+    )
+    rows("analyze events")
+    rows("select advance_alerts()")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("set plan_cache_mode = force_generic_plan")
+        connection.execute("select public.advance_alerts()")
+        read = connection.execute(
+            "select seq_tup_read from pg_stat_xact_user_tables where relname = 'events'"
+        ).fetchone()
+    assert read == (0,)
