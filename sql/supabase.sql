@@ -12769,9 +12769,10 @@ begin
         'erased', erased,
         'today', (select e.conversations from public.erasures e where e.id = receipt),
         'days', kept_days,
-        'more', erased > 0 and exists (
-            select from public.tickets where status = 'closed' and erased_at is null and closed_at < ends
-        )
+        -- By the beginning of the index: for an exists() the planner would rather read the table, to its end where there is none.
+        'more', erased > 0 and coalesce((
+            select closed_at from public.tickets where status = 'closed' and erased_at is null order by closed_at limit 1
+        ) < ends, false)
     );
 end $$;
 
@@ -12859,7 +12860,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '16503af2b68b');
+select _supportchat.record_script('functions/privacy.sql', '6607c9e9bd65');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

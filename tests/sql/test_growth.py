@@ -15,6 +15,7 @@ from supportchat.database import FUNCTIONS
 from supportchat.database.scripts import own_names
 from tests.bench.acts import Act, People, run_act
 from tests.bench.grown import grow
+from tests.cast import Cast
 from tests.conftest import TEMPLATE
 from tests.postgres import COPY
 
@@ -137,3 +138,19 @@ def test_an_alert_is_not_looked_for_in_the_whole_log(rows: Any, database_url: st
             "select seq_tup_read from pg_stat_xact_user_tables where relname = 'events'"
         ).fetchone()
     assert read == (0,)
+
+
+def test_old_chats_are_not_looked_for_among_all(rows: Any, cast: Cast, database_url: str) -> None:
+    cast.visitor().start("Hello")
+    rows("update tickets set status = 'closed'")
+    rows("update tickets set closed_at = now() - interval '40 days'")
+    rows("insert into desk_settings (name, value) values ('retention_days', '30')")
+    rows("insert into tickets (status, closed_at) select 'closed', now() from generate_series(1, 20000)")
+    rows("analyze tickets")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("set plan_cache_mode = force_generic_plan")
+        erased = connection.execute("select public.erase_old_chats() ->> 'erased'").fetchone()
+        read = connection.execute(
+            "select seq_tup_read from pg_stat_xact_user_tables where relname = 'tickets'"
+        ).fetchone()
+    assert (erased, read) == (("1",), (0,))
