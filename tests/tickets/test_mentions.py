@@ -66,9 +66,9 @@ def test_colleagues_are_completed_with_what_the_list_shows(desk: Browser) -> Non
 
 def test_only_a_note_opens_the_list(desk: Browser) -> None:
     page = desk.get("/agent?ticket=1001").text
-    assert page.count('keys="@"') == 1
+    assert page.count(' keys="@"') == 1
     note = page.index('id="note"')
-    assert page.index('keys="@"') < note < page.index("</text-expander>", note)
+    assert page.index(' keys="@"') < note < page.index("</text-expander>", note)
 
 
 @pytest.mark.parametrize("htmx", [True, False])
