@@ -8729,6 +8729,25 @@ begin
     );
 end $$;
 
+-- The first p_enough of those, for which no more of the tickets are looked at than it takes, 500 at a time.
+create or replace function _supportchat.first_that_fit(
+    p_ids uuid[], p_enough integer, p_agent_id uuid, p_tags text[], p_states text[]
+)
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_ones uuid[] := '{}';
+begin
+    for place in 1..cardinality(p_ids) by 500 loop
+        found_ones := found_ones || _supportchat.tickets_that_fit(p_ids[place:place + 499], p_agent_id, p_tags, p_states);
+        exit when cardinality(found_ones) >= p_enough;
+    end loop;
+    return found_ones[:p_enough];
+end $$;
+
 -- The tickets of a tag, or of a state, that are asked for, if there are no more than p_most of one of them; null if there are more.
 -- Without sequential scans: the planner would read the table from its beginning, because few are asked for.
 create or replace function _supportchat.few_tickets(p_agent_id uuid, p_tags text[], p_states text[], p_most integer)
@@ -8960,13 +8979,8 @@ declare
         )
     end;
 begin
-    ids := '{}';
-    for place in 1..cardinality(newest) by 500 loop
-        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 499], p_agent_id, p_tags, p_states);
-        exit when cardinality(ids) >= p_enough;
-    end loop;
+    ids := _supportchat.first_that_fit(newest, p_enough, p_agent_id, p_tags, p_states);
     is_complete := cardinality(newest) < most and cardinality(ids) < p_enough;
-    ids := ids[:p_enough];
 end $$;
 
 -- The newest tickets that are what a search asks for, p_enough of them. Where one of what is asked for is rare, all of those are looked
@@ -9016,12 +9030,7 @@ begin
             and (p_authors is null or t.assigned_agent_id = any (p_authors) or t.session_id = any (p_customers))
         order by t.created_at desc, t.number desc
     );
-    ids := '{}';
-    for place in 1..cardinality(newest) by 200 loop
-        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 199], p_agent_id, p_tags, p_states);
-        exit when cardinality(ids) >= p_enough;
-    end loop;
-    ids := ids[:p_enough];
+    ids := _supportchat.first_that_fit(newest, p_enough, p_agent_id, p_tags, p_states);
     is_complete := is_complete and cardinality(ids) < p_enough;
 end $$;
 
@@ -9206,7 +9215,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'c1e4feaecf29');
+select _supportchat.record_script('functions/search.sql', '94bc64164b22');
 
 -- views.sql: searches with a name. Safe to run again.
 
