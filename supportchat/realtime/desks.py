@@ -147,16 +147,16 @@ class Desks:
 
     def tell_drafts(self, agent_id: str, page: str | None) -> None:
         """Have an agent's pages read their drafts, except for the one that has changed them."""
-        frame = event_frame("drafts_changed", page=page)
-        for desk in self.pages:
-            if desk.agent_id == agent_id:
-                desk.push_once(frame)
+        self._tell_agent(agent_id, event_frame("drafts_changed", page=page))
 
     def tell_held(self, agent_id: str, said: dict[str, Any]) -> None:
         """Tell an agent's pages what has become of a reply of theirs that is held, or was not sent."""
-        frame = event_frame("held_changed", **said)
-        for desk in [desk for desk in self.pages if desk.agent_id == agent_id]:
-            desk.push_once(frame)
+        self._tell_agent(agent_id, event_frame("held_changed", **said))
+
+    def _tell_agent(self, agent_id: str, frame: str) -> None:
+        for desk in self.pages:
+            if desk.agent_id == agent_id:
+                desk.push_once(frame)
 
     def tell_looks(self, page: Connection, looks: Looks, shown: str = "") -> None:
         """Tell a page who looks at tickets, as far as it shows them: in its queue, or as the open one, `shown`."""

@@ -76,11 +76,7 @@ def with_mentions(text: str, names: Mapping[str, str]) -> Markup:
 
     :param names: how each is written, with its @, and whom it means: ids of agents, with spaces between them.
     """
-    if not names:
-        return marked_up(text)
-    if sum(1 for _ in _BLOCK.finditer(text)) > MOST_BLOCKS:
-        return linkified(text)
-    return Markup("").join(_html_parts(_tokens(text, names)))
+    return render(text, names) if names else marked_up(text)
 
 
 def _has_marks(text: str) -> bool:
@@ -96,19 +92,19 @@ def plain(text: str) -> str:
     return _plain_cache.shown(text)
 
 
-def render(text: str) -> Markup:
-    """Return what `marked_up` does, computed anew."""
-    if not _is_marked(text):
+def render(text: str, names: Mapping[str, str] | None = None) -> Markup:
+    """Return what `marked_up` or `with_mentions` does, computed anew."""
+    if not _is_marked(text, names):
         return linkified(text)
-    return Markup("").join(_html_parts(_tokens(text)))
+    return Markup("").join(_html_parts(_tokens(text, names)))
 
 
 def _without_marks(text: str) -> str:
     return "".join(_plain_parts(_tokens(text))).strip()
 
 
-def _is_marked(text: str) -> bool:
-    return _has_marks(text) and sum(1 for _ in _BLOCK.finditer(text)) <= MOST_BLOCKS
+def _is_marked(text: str, names: Mapping[str, str] | None = None) -> bool:
+    return (bool(names) or _has_marks(text)) and sum(1 for _ in _BLOCK.finditer(text)) <= MOST_BLOCKS
 
 
 def _tokens(text: str, names: Mapping[str, str] | None = None) -> list[Token]:

@@ -4,6 +4,8 @@ import { word } from "../lib/words.js";
 const MINUTE = 60_000;
 const FORMATS = { time: clockTime, moment, date: shortDate, ago, stamp };
 
+const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+
 export function writeTimes(root = document) {
   for (const [name, format] of Object.entries(FORMATS)) {
     for (const element of root.querySelectorAll(`time[data-${name}]`)) {
@@ -16,9 +18,8 @@ export function writeTimes(root = document) {
     element.textContent = timeIn(element.dataset.localTime);
   }
   for (const element of root.querySelectorAll("[data-waits]")) writeWait(element);
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
-  for (const input of root.querySelectorAll("[data-time-zone]")) input.value = zone;
-  for (const place of root.querySelectorAll("[data-own-time-zone]")) place.textContent = zone || place.textContent;
+  for (const input of root.querySelectorAll("[data-time-zone]")) input.value = ownZone();
+  for (const place of root.querySelectorAll("[data-own-time-zone]")) place.textContent = ownZone() || place.textContent;
 }
 
 function writeWait(element) {

@@ -11,17 +11,20 @@ from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx, is_shown
 from ...web.policies import for_people_with
 from ...web.redirects import sending_page
+from . import bulk
 from .blueprint import bp, changed, ticket_for
 
-AT_ONCE = 50
-ACTS = ("close", "tag", "assign", "priority", "snooze", "return")
+ACTS = (*bulk.ACTS, "return")
 
 
 @bp.post("/undo")
 @for_people_with("answer")
 def undo() -> ResponseReturnValue:
     """Take back an `act`. Each `change` is the number of a ticket and the version that it got by that, as "1001.7"."""
-    act, changes = request.form.get("act", ""), [_change(text) for text in request.form.getlist("change")[:AT_ONCE]]
+    act, changes = (
+        request.form.get("act", ""),
+        [_change(text) for text in request.form.getlist("change")[: bulk.AT_ONCE]],
+    )
     if act not in ACTS or not changes:
         raise Invalid("not_understood")
     undone: UndoneTickets = call("undo_tickets", agent_id=g.agent["id"], act=act, changes=changes)
