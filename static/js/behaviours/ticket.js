@@ -60,6 +60,7 @@ function keepChoice({ detail: { ctx, tasks } }) {
   const closed = isPane && ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/\w+$/);
   if (!closed || closed[1] === openTicket()) return;
   delete ctx.hx.pushurl;
+  ctx.target = null; // nothing of it is shown there, and the focus stays
   dropTasks(tasks, ({ target }) => target?.id !== "toast");
 }
 
@@ -94,10 +95,10 @@ function dropForAnotherTicket(event) {
 }
 
 if (desk) {
-  desk.addEventListener("htmx:before:swap", keepChoice);
   desk.addEventListener("htmx:after:swap", onSwapped);
   desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
   desk.addEventListener("change", focusMode);
+  document.addEventListener("htmx:before:swap", keepChoice); // a form that has left the page tells only the document
   document.addEventListener("htmx:before:swap", dropOvertaken);
   document.addEventListener("htmx:before:swap", noteFocus);
   document.addEventListener("htmx:after:swap", keepFocus);

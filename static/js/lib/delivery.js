@@ -9,6 +9,7 @@ import { word } from "./words.js";
 
 export const SIGNED_OUT = 401;
 const TOO_FAST = 429;
+const ACCEPTED = "X-Accepted"; // a reply whose answer shows no message: held, or the page goes on to the next ticket
 const UNPROCESSABLE = [413, 422]; // if the desk says so
 // The desk reads a urlencoded form in a fraction of the time, but takes 64 KB of one: nine bytes for each あ.
 const SHORT = 4000;
@@ -72,15 +73,16 @@ document.addEventListener("htmx:after:request", (event) => {
 
 function isSaidElsewhere({ outgoing, response, sourceElement: form }) {
   const { status } = outgoing;
+  const { headers } = response.raw;
   if (isPassing(status, true)) return true; // at the message
-  if (!form.isConnected && status !== SIGNED_OUT) return true; // the page shows another ticket by now
-  return hasConversation(outgoing.outbox.key) && response.raw.headers.get("HX-Retarget") === `#${form.id}-error`;
+  // By now the page shows another ticket, or this one without its box. What can be undone is offered all the same.
+  if (!form.isConnected && status !== SIGNED_OUT && !headers.has(ACCEPTED)) return true;
+  return hasConversation(outgoing.outbox.key) && headers.get("HX-Retarget") === `#${form.id}-error`;
 }
 
 function readAnswer(outgoing, response, text) {
   const isOwn = isOurs(response);
-  const isTaken =
-    text.includes("data-seq=") || ["HX-Redirect", "X-Accepted"].some((name) => response.headers.has(name));
+  const isTaken = text.includes("data-seq=") || ["HX-Redirect", ACCEPTED].some((name) => response.headers.has(name));
   const isStored = response.ok && isTaken;
   const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
   Object.assign(outgoing, {
