@@ -62,12 +62,18 @@ class Crowd:
         closed = self._day.rows("select 1 from tickets where number = %s and status = 'closed'", number)
         return bool(closed) and self._customers[number].is_done
 
+    def _answered(self) -> list[Customer]:
+        """Those who have said all, before the last reply: their tickets need none."""
+        rows = self._day.rows("select number from tickets where status = 'open' and awaiting_since is null")
+        ours = [self._customers[number] for (number,) in rows if number in self._customers]
+        return [each for each in ours if each.is_done and self._day.replied[each.number]]
+
     def _work(self, desk: Typist) -> bool:
-        """Answer what stands on top of a queue. Whether there was anything."""
-        ours = [self._customers[number] for number in desk.queue if number in self._customers]
-        if not ours:
+        """Answer what stands on top of a queue, or close what nobody owes anything. Whether there was anything."""
+        customer = next((self._customers[number] for number in desk.queue if number in self._customers), None)
+        customer = customer or next((each for each in self._answered() if self._day.agent_of(each) is desk), None)
+        if not customer:
             return False
-        customer = ours[0]
         if not self._day.replied[customer.number]:
             self._day.send_saved(customer, "Hello")
         elif customer.is_done:
