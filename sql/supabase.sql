@@ -8543,7 +8543,7 @@ begin
     select
         last_line + g.ordinality, m.session_id, m.seq,
         _supportchat.words_of(m.message, last_line + g.ordinality)
-        || _supportchat.author_words(m.sender_agent_id, last_line + g.ordinality),
+        || case when m.sender_agent_id is null then '' else _supportchat.author_words(m.sender_agent_id, last_line + g.ordinality) end,
         m.created_at
     from unnest(gained) with ordinality as g
     join public.chat_messages m on m.session_id = g.session_id and m.seq = (g.detail ->> 'seq')::integer
@@ -9215,7 +9215,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '94bc64164b22');
+select _supportchat.record_script('functions/search.sql', 'ee4e33e6006d');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -11870,6 +11870,7 @@ set search_path = ''
 as $$
 declare
     wanted jsonb := (select coalesce(jsonb_agg(to_jsonb(w)), '[]') from _supportchat.wanted_alerts(p_session_ids) as w);
+    next_at timestamptz := now() + _supportchat.passes_after();
     chat record;
 begin
     for chat in
@@ -11883,7 +11884,7 @@ begin
         perform _supportchat.end_alerts(chat.session_id, chat.agents);
     end loop;
     update public.agent_alerts a set
-        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then next_at end
     from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
     where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
     for chat in
@@ -11892,7 +11893,7 @@ begin
         ), told as (
             insert into public.agent_alerts as known (agent_id, session_id, lines, note_no, why, passes_at)
             select w.agent_id, w.session_id, w.lines, w.note_no, w.why,
-                case when w.why = 'mine' then now() + _supportchat.passes_after() end
+                case when w.why = 'mine' then next_at end
             from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
             order by w.agent_id
             on conflict (agent_id, session_id) do update set
@@ -12329,7 +12330,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'dcaaf1a9a702');
+select _supportchat.record_script('functions/alerts.sql', '019cb1231818');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

@@ -305,6 +305,7 @@ set search_path = ''
 as $$
 declare
     wanted jsonb := (select coalesce(jsonb_agg(to_jsonb(w)), '[]') from _supportchat.wanted_alerts(p_session_ids) as w);
+    next_at timestamptz := now() + _supportchat.passes_after();
     chat record;
 begin
     for chat in
@@ -318,7 +319,7 @@ begin
         perform _supportchat.end_alerts(chat.session_id, chat.agents);
     end loop;
     update public.agent_alerts a set
-        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then next_at end
     from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
     where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
     for chat in
@@ -327,7 +328,7 @@ begin
         ), told as (
             insert into public.agent_alerts as known (agent_id, session_id, lines, note_no, why, passes_at)
             select w.agent_id, w.session_id, w.lines, w.note_no, w.why,
-                case when w.why = 'mine' then now() + _supportchat.passes_after() end
+                case when w.why = 'mine' then next_at end
             from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
             order by w.agent_id
             on conflict (agent_id, session_id) do update set
@@ -764,7 +765,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'dcaaf1a9a702');
+select _supportchat.record_script('functions/alerts.sql', '019cb1231818');
 
 notify pgrst, 'reload schema';
 

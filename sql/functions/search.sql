@@ -184,7 +184,7 @@ begin
     select
         last_line + g.ordinality, m.session_id, m.seq,
         _supportchat.words_of(m.message, last_line + g.ordinality)
-        || _supportchat.author_words(m.sender_agent_id, last_line + g.ordinality),
+        || case when m.sender_agent_id is null then '' else _supportchat.author_words(m.sender_agent_id, last_line + g.ordinality) end,
         m.created_at
     from unnest(gained) with ordinality as g
     join public.chat_messages m on m.session_id = g.session_id and m.seq = (g.detail ->> 'seq')::integer
@@ -856,7 +856,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '94bc64164b22');
+select _supportchat.record_script('functions/search.sql', 'ee4e33e6006d');
 
 notify pgrst, 'reload schema';
 

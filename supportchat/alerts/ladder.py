@@ -22,6 +22,8 @@ from .keys import PushKeys
 from .sender import Sender
 
 SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody need be told
+REST_SHARE = 50  # times as long as a look has taken it rests: with very much to tell, the next one takes in more
+LONGEST_REST_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
 NEVER = float("inf")
@@ -48,6 +50,7 @@ class Ladder:
         self._sender = sender
         self._desks = desks
         self._due_at = NEVER
+        self._rests_until = 0.0
         self._wait = FIRST_WAIT_SECONDS
         self._woken = Signal()
         self._troubled = False
@@ -62,12 +65,12 @@ class Ladder:
                 self._woken.clear()
             else:
                 self._due_at = NEVER
-                self._attempt()
+                self.attempt()
 
     @property
     def due_in(self) -> float:
         """In how many seconds it looks next; infinity for not before it hears of something."""
-        return self._due_at - time.monotonic()
+        return max(self._due_at, self._rests_until) - time.monotonic()
 
     def wake(self, seconds: float = 0) -> None:
         """Have it look after so many seconds, or sooner."""
@@ -87,7 +90,9 @@ class Ladder:
             self._wait = FIRST_WAIT_SECONDS
             self.wake(SETTLE_SECONDS)
 
-    def _attempt(self) -> None:
+    def attempt(self) -> None:
+        """Look once, and rest; what went wrong is tried again."""
+        began = time.monotonic()
         try:
             self._keys.make()
             self.advance()
@@ -100,6 +105,8 @@ class Ladder:
         except Exception:
             log.exception("alerts could not be brought up to date")
             self._wait_longer()
+        ended = time.monotonic()
+        self._rests_until = ended + min(REST_SHARE * (ended - began), LONGEST_REST_SECONDS)
 
     def advance(self) -> None:
         """Bring the alerts up to date, and see to it that what is due is sent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from supportchat.alerts.ladder import NEVER, Ladder
+from supportchat.alerts.ladder import LONGEST_REST_SECONDS, NEVER, Ladder
 from supportchat.realtime.connection import Connection, Shown
 from supportchat.realtime.hub import Hub
 from tests.cast import Agent, Cast, new_id
@@ -93,6 +94,16 @@ def test_what_may_decide_who_is_told_is_looked_at_a_second_later_however_often_i
     for _ in range(10):
         ladder.hear(event)
     assert 0 < ladder.due_in <= 1
+
+
+@pytest.mark.parametrize(("seconds", "rest"), [(0.06, 3), (0.2, 5)])
+def test_a_look_that_took_long_is_followed_by_a_longer_rest(
+    ladder: Ladder, monkeypatch: pytest.MonkeyPatch, seconds: float, rest: float
+) -> None:
+    monkeypatch.setattr(ladder, "advance", lambda: time.sleep(seconds))
+    ladder.attempt()
+    ladder.wake()
+    assert rest - 0.1 < ladder.due_in <= LONGEST_REST_SECONDS
 
 
 def test_the_next_look_is_when_the_next_one_is_told(ladder: Ladder, cast: Cast, alice: Agent) -> None:
