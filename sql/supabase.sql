@@ -11941,7 +11941,7 @@ as $$
     limit 1
 $$;
 
--- Tells the next one of the conversations to which nobody has come in time.
+-- Tells the next one of the conversations to which nobody has come in time, of 100 at once: there may be thousands.
 create or replace function _supportchat.pass_alerts_on()
 returns void
 language plpgsql
@@ -11952,7 +11952,11 @@ declare
     colleague uuid;
 begin
     for late in
-        update public.agent_alerts set passes_at = null where passes_at <= now() returning *
+        update public.agent_alerts set passes_at = null
+        where (agent_id, session_id) in (
+            select agent_id, session_id from public.agent_alerts where passes_at <= now() order by passes_at limit 100
+        )
+        returning *
     loop
         continue when not exists (
             select from public.tickets t
@@ -12001,7 +12005,7 @@ begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332046) then
         return '{"due": false, "next_in": null, "is_held_up": true}';
     end if;
-    news := _supportchat.read_log_once('alerts', 1000);
+    news := _supportchat.read_log_once('alerts', 3000);
     perform _supportchat.update_alerts(array(select jsonb_array_elements_text(news -> 'sessions')::uuid));
     perform _supportchat.pass_alerts_on();
     next_at := case when (news ->> 'more')::boolean then now() else least(
@@ -12330,7 +12334,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '019cb1231818');
+select _supportchat.record_script('functions/alerts.sql', '30f287839110');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

@@ -13,7 +13,7 @@ from typing import Any
 from gevent.event import Event as Signal
 
 from ..database import Database, DatabaseError
-from ..database.rows import AdvancedAlerts
+from ..database.rows import AdvancedAlerts, AlertedOf
 from ..realtime.connection import Connection
 from ..realtime.events import Event
 from ..rendering.fragments import Fragments, event_frame
@@ -22,8 +22,8 @@ from .keys import PushKeys
 from .sender import Sender
 
 SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody need be told
-REST_SHARE = 50  # times as long as a look has taken it rests: with very much to tell, the next one takes in more
-LONGEST_REST_SECONDS = 5.0
+REST_SHARE = 20  # times as long as a look has taken it rests: with very much to tell, the next one takes in more
+LONGEST_REST_SECONDS = 2.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
 NEVER = float("inf")
@@ -134,20 +134,23 @@ class Ladder:
 
     def _tell_raised(self, event: Event) -> None:
         told: dict[str, dict[str, bool]] = event["agents"]
+        frames: dict[tuple[Any, ...], str] = {}
         for page in [page for page in self._desks if page.agent_id in told and page.view]:
             wants = told[page.agent_id]
-            with self._fragments.in_language(page.language):
-                content = words.shown(event["about"], with_text=wants["text"])
-            page.push(event_frame("alert", **content, **_ways(wants), number=event["about"]["number"]))
+            kind = page.language, *wants.items()
+            if kind not in frames:
+                frames[kind] = self._alert_frame(event["about"], wants, page.language)
+            page.push(frames[kind])
+
+    def _alert_frame(self, about: AlertedOf, wants: dict[str, bool], language: str) -> str:
+        with self._fragments.in_language(language):
+            content = words.shown(about, with_text=wants["text"])
+        return event_frame("alert", **content, sound=wants["sound"], desktop=wants["desktop"], number=about["number"])
 
     def _tell_ended(self, event: Event) -> None:
         frame = event_frame("alert_ended", tag=words.tag_of(event["about"]["number"]))
         for page in [page for page in self._desks if page.agent_id in event["agents"] and page.view]:
             page.push(frame)
-
-
-def _ways(wants: dict[str, bool]) -> dict[str, Any]:
-    return {"sound": wants["sound"], "desktop": wants["desktop"]}
 
 
 def _decides(event: Event) -> bool:

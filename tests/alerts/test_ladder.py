@@ -167,6 +167,22 @@ def test_when_its_agent_does_not_come_in_three_minutes_the_next_one_is_told_and_
     assert len(ladder.told()) == 3
 
 
+def test_of_very_many_to_whom_nobody_comes_a_hundred_at_once_are_passed_on(
+    ladder: Ladder, cast: Cast, rows: Any, alice: Agent, bob: Agent
+) -> None:
+    bob.come()
+    rows("update agents set max_tickets = 200")
+    for _ in range(101):
+        cast.visitor().start()
+    ladder.advance()
+    assert rows("select count(*) from agent_alerts where why = 'mine'") == [(101,)]
+    ladder.wait(3)
+    assert ladder.advance()["next_in"] <= 0
+    assert rows("select count(*) from agent_alerts where why = 'next'") == [(100,)]
+    assert ladder.advance()["next_in"] > 0
+    assert rows("select count(*) from agent_alerts where why = 'next'") == [(101,)]
+
+
 def test_when_its_agent_comes_it_ends_for_the_next_one_too(
     ladder: Ladder, cast: Cast, alice: Agent, bob: Agent
 ) -> None:

@@ -96,7 +96,7 @@ def test_what_may_decide_who_is_told_is_looked_at_a_second_later_however_often_i
     assert 0 < ladder.due_in <= 1
 
 
-@pytest.mark.parametrize(("seconds", "rest"), [(0.06, 3), (0.2, 5)])
+@pytest.mark.parametrize(("seconds", "rest"), [(0.05, 1), (0.2, 2)])
 def test_a_look_that_took_long_is_followed_by_a_longer_rest(
     ladder: Ladder, monkeypatch: pytest.MonkeyPatch, seconds: float, rest: float
 ) -> None:
@@ -173,6 +173,26 @@ def test_the_desks_of_who_is_told_hear_of_it_in_their_language_and_of_its_end(
     hub.on_event(ended)
     assert frames(desks[0]) == [{"event": "alert_ended", "tag": "ticket-1001"}]
     assert frames(desks[1]) == []
+
+
+def test_pages_that_are_told_the_same_share_one_frame(
+    ladder: Ladder, hub: Hub, hints: Any, cast: Cast, rows: Any, alice: Agent, bob: Agent
+) -> None:
+    rows("update agents set max_tickets = 1")
+    for _ in range(2):
+        cast.visitor().start()  # now they are full
+    ladder.advance()
+    bob.call("change_alerts", values={"shows_text": True})
+    hints()
+    desks = [open_desk(hub, alice), open_desk(hub, alice), open_desk(hub, alice, "de"), open_desk(hub, bob)]
+    cast.visitor().start("My card is 4111")
+    ladder.advance()
+    for hint in hints():
+        hub.on_event(hint)
+    told = [page.take_waiting()[-1] for page in desks]
+    bodies = [json.loads(frame)["body"] for frame in told]
+    assert bodies == ["#1003: new message", "#1003: new message", "#1003: neue Nachricht", "My card is 4111"]
+    assert told[0] is told[1]
 
 
 def test_in_quiet_hours_no_desk_hears_of_anything(ladder: Ladder, hints: Any, cast: Cast, alice: Agent) -> None:
