@@ -22,7 +22,9 @@ from .keys import PushKeys
 from .sender import Sender
 
 SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody need be told
-REST_SHARE = 20  # times as long as a look has taken it rests: with very much to tell, the next one takes in more
+# So many times as long as a look has taken it rests: with very much to tell, the next one takes in more. Not after a look
+# that could not take in all.
+REST_SHARE, REST_SHARE_BEHIND = 20, 1
 LONGEST_REST_SECONDS = 2.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
@@ -64,7 +66,6 @@ class Ladder:
                 self._woken.wait(None if left == NEVER else left)
                 self._woken.clear()
             else:
-                self._due_at = NEVER
                 self.attempt()
 
     @property
@@ -92,7 +93,7 @@ class Ladder:
 
     def attempt(self) -> None:
         """Look once, and rest; what went wrong is tried again."""
-        began = time.monotonic()
+        began, self._due_at = time.monotonic(), NEVER
         try:
             self._keys.make()
             self.advance()
@@ -106,7 +107,8 @@ class Ladder:
             log.exception("alerts could not be brought up to date")
             self._wait_longer()
         ended = time.monotonic()
-        self._rests_until = ended + min(REST_SHARE * (ended - began), LONGEST_REST_SECONDS)
+        share = REST_SHARE_BEHIND if self._due_at <= ended else REST_SHARE
+        self._rests_until = ended + min(share * (ended - began), LONGEST_REST_SECONDS)
 
     def advance(self) -> None:
         """Bring the alerts up to date, and see to it that what is due is sent.

@@ -96,14 +96,22 @@ def test_what_may_decide_who_is_told_is_looked_at_a_second_later_however_often_i
     assert 0 < ladder.due_in <= 1
 
 
-@pytest.mark.parametrize(("seconds", "rest"), [(0.05, 1), (0.2, 2)])
-def test_a_look_that_took_long_is_followed_by_a_longer_rest(
-    ladder: Ladder, monkeypatch: pytest.MonkeyPatch, seconds: float, rest: float
+@pytest.mark.parametrize(
+    ("seconds", "next_in", "rest"), [(0.05, None, 1), (0.05, 0.5, 1), (0.2, None, 2), (0.2, 0, 0.2), (0.2, -9, 0.2)]
+)
+def test_a_look_that_took_long_is_followed_by_a_longer_rest_unless_there_is_more(
+    ladder: Ladder, monkeypatch: pytest.MonkeyPatch, seconds: float, next_in: float | None, rest: float
 ) -> None:
-    monkeypatch.setattr(ladder, "advance", lambda: time.sleep(seconds))
+    def look(*_: Any) -> Any:
+        time.sleep(seconds)
+        return {"due": False, "is_held_up": False, "next_in": next_in}
+
+    monkeypatch.setattr(ladder._database, "call", look)
+    monkeypatch.setattr(ladder._keys, "make", lambda: None)
     ladder.attempt()
     ladder.wake()
     assert rest - 0.1 < ladder.due_in <= LONGEST_REST_SECONDS
+    assert ladder.due_in < 2 * rest + 0.5
 
 
 def test_the_next_look_is_when_the_next_one_is_told(ladder: Ladder, cast: Cast, alice: Agent) -> None:
