@@ -106,9 +106,7 @@ PRESS_AFTER_SWAP = """key => {
 }"""
 
 
-def test_a_key_that_comes_at_once_after_a_swap_needs_no_new_page(
-    alice: Agent, vera: Customer, windows: Opener
-) -> None:
+def test_a_key_that_comes_at_once_after_a_swap_needs_no_new_page(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("First", name="Vera")
     windows(Customer).start("Second", name="Victor")
     alice.open(1001)
