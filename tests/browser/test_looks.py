@@ -1,0 +1,59 @@
+"""What pages look like in other languages, in the other direction and on phones: nothing is cut, covered or turned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from supportchat.database import Database
+from supportchat.rendering.languages import SHIPPED
+from tests.browser.conftest import DESK, Agent, Customer, Opener
+from tests.browser.test_accessibility import small_targets
+from tests.browser.test_held import hold
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def speak(agent: Agent, language: str, path: str = "/agent") -> None:
+    """Show a page in a language."""
+    agent.send_unseen("/agent/language", {"language": language})
+    agent.page.goto(f"{agent.url}{path}")
+
+
+def edges(place: Locator) -> dict[str, float]:
+    """Return where something stands."""
+    found: dict[str, float] = place.evaluate("element => element.getBoundingClientRect().toJSON()")
+    return found
+
+
+def is_beside(one: Locator, other: Locator) -> bool:
+    a, b = edges(one), edges(other)
+    return a["right"] <= b["left"] or b["right"] <= a["left"]
+
+
+def lines(place: Locator) -> int:
+    """Return on how many lines a text stands."""
+    count: int = place.evaluate(
+        """(element) => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            return new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 6))).size;
+        }"""
+    )
+    return count
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "مرحبا"), ("ar", "Hello")])
+def test_what_is_written_in_the_other_direction_stands_beside_the_choice_of_reply_or_note(
+    alice: Agent, vera: Customer, language: str, text: str
+) -> None:
+    vera.start()
+    speak(alice, language, "/agent?ticket=1001")
+    for name in ("reply", "note"):
+        alice.page.locator(f".mode:has([value='{name}'])").click()
+        box = alice.page.locator(f"#{name}-text")
+        box.fill(text)
+        assert is_beside(box, alice.page.locator(".modes"))
+        assert is_beside(box, alice.page.locator(f"#{name} .composer__actions"))
