@@ -45,6 +45,19 @@ def lines(place: Locator) -> int:
     return count
 
 
+def test_the_views_of_the_queue_stand_in_one_row_in_every_language(alice: Agent, vera: Customer) -> None:
+    vera.start()
+    wrapped = {}
+    for language in SHIPPED:
+        speak(alice, language)
+        alice.is_live()
+        alice.page.evaluate("document.querySelectorAll('.tab__count').forEach((count) => (count.textContent = 88))")
+        tops = {edges(tab)["top"] for tab in alice.page.locator(".segments .tab").all()}
+        if len(tops) > 1:
+            wrapped[language] = tops
+    assert wrapped == {}
+
+
 @pytest.mark.parametrize(("language", "text"), [("en", "مرحبا"), ("ar", "Hello")])
 def test_what_is_written_in_the_other_direction_stands_beside_the_choice_of_reply_or_note(
     alice: Agent, vera: Customer, language: str, text: str
