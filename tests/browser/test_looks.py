@@ -70,3 +70,17 @@ def test_what_is_written_in_the_other_direction_stands_beside_the_choice_of_repl
         box.fill(text)
         assert is_beside(box, alice.page.locator(".modes"))
         assert is_beside(box, alice.page.locator(f"#{name} .composer__actions"))
+
+
+def test_on_a_phone_a_toast_has_room_for_its_sentence(
+    vera: Customer, windows: Opener, database: Database, alice: Agent
+) -> None:
+    hold(database, 30)
+    vera.start(name="Vera Lindt")
+    phone: Agent = windows(Agent, **PHONE, reduced_motion="reduce").come()
+    speak(phone, "de", "/agent?ticket=1001")
+    phone.page.locator("#reply-text").fill("Hallo")
+    phone.page.locator("#reply [data-send]").click()
+    toast = phone.page.locator("#toast .toast > span")
+    expect(toast).to_be_visible()
+    assert lines(toast) <= 2
