@@ -84,3 +84,16 @@ def test_on_a_phone_a_toast_has_room_for_its_sentence(
     toast = phone.page.locator("#toast .toast > span")
     expect(toast).to_be_visible()
     assert lines(toast) <= 2
+
+
+def test_on_a_narrow_phone_the_number_of_somebody_without_a_name_is_not_cut(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start()
+    phone: Agent = windows(Agent, **PHONE | {"viewport": {"width": 360, "height": 760}}).come()
+    speak(phone, "de", "/agent?ticket=1001")
+    title = phone.page.locator("#ticket-title")
+    assert title.inner_text() == "#1001"
+    assert title.evaluate("element => element.scrollWidth <= element.clientWidth")
+    speak(alice, "de", "/agent?ticket=1001")
+    assert alice.page.locator("#ticket-title").inner_text() == "Besucher 1001"
