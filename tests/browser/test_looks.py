@@ -97,3 +97,15 @@ def test_on_a_narrow_phone_the_number_of_somebody_without_a_name_is_not_cut(
     assert title.evaluate("element => element.scrollWidth <= element.clientWidth")
     speak(alice, "de", "/agent?ticket=1001")
     assert alice.page.locator("#ticket-title").inner_text() == "Besucher 1001"
+
+
+def test_escape_closes_a_menu_of_chosen_tickets_and_only_then_chooses_none(alice: Agent, vera: Customer) -> None:
+    vera.start()
+    alice.row().hover()
+    alice.page.locator("[data-pick]").check()
+    alice.page.locator("#bulk-priority-menu").click()
+    alice.page.keyboard.press("Escape")
+    expect(alice.page.locator("#bulk-priority-1")).to_be_hidden()
+    expect(alice.page.locator("[data-pick]")).to_be_checked()
+    alice.page.keyboard.press("Escape")
+    expect(alice.page.locator("[data-pick]")).not_to_be_checked()
