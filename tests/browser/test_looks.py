@@ -109,3 +109,15 @@ def test_escape_closes_a_menu_of_chosen_tickets_and_only_then_chooses_none(alice
     expect(alice.page.locator("[data-pick]")).to_be_checked()
     alice.page.keyboard.press("Escape")
     expect(alice.page.locator("[data-pick]")).not_to_be_checked()
+
+
+def test_faces_of_colleagues_stay_in_a_row_that_is_chosen(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start()
+    bob: Agent = windows(Agent, **DESK)
+    bob.come("bob", "/agent?view=all&ticket=1001")
+    face = alice.row().locator(".looker .avatar")
+    expect(face).to_be_visible()
+    alice.row().hover()
+    alice.page.locator("[data-pick]").check()
+    expect(face).to_have_css("opacity", "1")
+    expect(alice.row().locator(".row__link > .avatar")).to_have_css("opacity", "0.25")
