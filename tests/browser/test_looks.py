@@ -121,3 +121,10 @@ def test_faces_of_colleagues_stay_in_a_row_that_is_chosen(alice: Agent, vera: Cu
     alice.page.locator("[data-pick]").check()
     expect(face).to_have_css("opacity", "1")
     expect(alice.row().locator(".row__link > .avatar")).to_have_css("opacity", "0.25")
+
+
+def test_the_field_of_another_time_to_snooze_shows_the_day_and_the_time(alice: Agent, vera: Customer) -> None:
+    vera.start()
+    speak(alice, "de", "/agent?ticket=1001")
+    alice.page.locator("#snooze-menu").click()
+    assert edges(alice.page.locator("#snooze-at"))["width"] >= 216
