@@ -128,3 +128,33 @@ def test_the_field_of_another_time_to_snooze_shows_the_day_and_the_time(alice: A
     speak(alice, "de", "/agent?ticket=1001")
     alice.page.locator("#snooze-menu").click()
     assert edges(alice.page.locator("#snooze-at"))["width"] >= 216
+
+
+def test_keys_that_are_pressed_together_stand_from_left_to_right_in_arabic(alice: Agent) -> None:
+    speak(alice, "ar")
+    alice.page.keyboard.press("?")
+    keys = alice.page.locator("[data-fixed-keys='Shift+Enter'] kbd")
+    expect(keys).to_have_count(2)
+    assert edges(keys.first)["left"] < edges(keys.last)["left"]
+
+
+def test_whose_line_was_found_and_how_a_search_is_written_follow_the_direction_of_the_page(
+    alice: Agent, vera: Customer
+) -> None:
+    vera.start("مرحبا E4", name="Vera")
+    speak(alice, "ar", "/search?q=e4")
+    by = alice.page.locator(".hit__by")
+    assert by.locator("bdi").inner_text() == "Vera"
+    assert edges(by)["left"] < edges(by.locator("bdi"))["left"]
+    alice.page.locator("#search-hint summary").click()
+    first = alice.page.locator(".search__operators")
+    assert edges(first.locator("dd").first)["right"] < edges(first.locator("dt").first)["right"]
+
+
+def test_a_note_that_begins_with_a_name_in_another_script_runs_in_its_own_direction(
+    alice: Agent, vera: Customer
+) -> None:
+    vera.start()
+    alice.open().note("@Bob Ortiz هل ما زال في المخزن؟")
+    text = alice.page.locator(".message--note .bubble > [dir='auto']").filter(has=alice.page.locator(".mention"))
+    assert text.evaluate("element => element.matches(':dir(rtl)')")
