@@ -158,3 +158,25 @@ def test_a_note_that_begins_with_a_name_in_another_script_runs_in_its_own_direct
     alice.open().note("@Bob Ortiz هل ما زال في المخزن؟")
     text = alice.page.locator(".message--note .bubble > [dir='auto']").filter(has=alice.page.locator(".mention"))
     assert text.evaluate("element => element.matches(':dir(rtl)')")
+
+
+def test_what_is_set_and_imported_at_saved_replies_is_read_on_a_phone(windows: Opener, alice: Agent) -> None:
+    carol: Agent = windows(Agent, **PHONE).come("carol")
+    speak(carol, "de", "/replies")
+    carol.page.locator("#held-seconds").select_option("30")
+    chosen = carol.page.locator("#held-seconds")
+    whole = """(select) => {
+        const text = document.createElement("canvas").getContext("2d");
+        const { font, paddingInlineStart, paddingInlineEnd } = getComputedStyle(select);
+        text.font = font;
+        const room = select.clientWidth - parseFloat(paddingInlineStart) - parseFloat(paddingInlineEnd) - 18;
+        return text.measureText(select.selectedOptions[0].text).width <= room;
+    }"""
+    assert chosen.evaluate(whole)
+    wrong = {"name": "x.csv", "mimeType": "text/csv", "buffer": b"name,text\n,Hallo\n"}
+    carol.page.locator("input[name=file]").set_input_files(wrong)  # type: ignore[arg-type]
+    carol.page.locator("#import .button").click()
+    problem = carol.page.locator("#import-error")
+    assert is_beside(problem.locator(".icon"), problem.locator("ul"))
+    carol.page.goto(f"{carol.url}/replies/new")
+    assert small_targets(carol.page) == []
