@@ -180,3 +180,9 @@ def test_what_is_set_and_imported_at_saved_replies_is_read_on_a_phone(windows: O
     assert is_beside(problem.locator(".icon"), problem.locator("ul"))
     carol.page.goto(f"{carol.url}/replies/new")
     assert small_targets(carol.page) == []
+
+
+def test_a_hint_that_is_longer_than_its_field_ends_in_dots(windows: Opener, alice: Agent) -> None:
+    phone: Agent = windows(Agent, **PHONE).come(path="/search")
+    expect(phone.page.locator("#search-box")).to_have_css("text-overflow", "ellipsis")
+    expect(phone.page.locator("[data-palette-input]")).to_have_css("text-overflow", "ellipsis")
