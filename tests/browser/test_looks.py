@@ -186,3 +186,11 @@ def test_a_hint_that_is_longer_than_its_field_ends_in_dots(windows: Opener, alic
     phone: Agent = windows(Agent, **PHONE).come(path="/search")
     expect(phone.page.locator("#search-box")).to_have_css("text-overflow", "ellipsis")
     expect(phone.page.locator("[data-palette-input]")).to_have_css("text-overflow", "ellipsis")
+
+
+def test_what_can_be_ticked_has_the_colour_of_the_desk(alice: Agent) -> None:
+    alice.page.goto(f"{alice.url}/alerts")
+    for name in ("scope", "sound"):
+        box = alice.page.locator(f"[name='{name}']:checked").first
+        colour = alice.page.get_by_role("button", name="Save").first.evaluate("e => getComputedStyle(e).backgroundColor")
+        expect(box).to_have_css("accent-color", colour)
