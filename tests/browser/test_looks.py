@@ -192,5 +192,6 @@ def test_what_can_be_ticked_has_the_colour_of_the_desk(alice: Agent) -> None:
     alice.page.goto(f"{alice.url}/alerts")
     for name in ("scope", "sound"):
         box = alice.page.locator(f"[name='{name}']:checked").first
-        colour = alice.page.get_by_role("button", name="Save").first.evaluate("e => getComputedStyle(e).backgroundColor")
+        save = alice.page.get_by_role("button", name="Save").first
+        colour = save.evaluate("button => getComputedStyle(button).backgroundColor")
         expect(box).to_have_css("accent-color", colour)
