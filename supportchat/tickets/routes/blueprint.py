@@ -85,12 +85,15 @@ def to_desk(number: int) -> ResponseReturnValue:
 
 
 def changed(ticket: Ticket) -> str:
-    """Render what a change of its state makes of a ticket's head, composer and customer; lines come by the socket."""
+    """Render what a change of its state makes of a ticket's head, composer and customer; lines come by the socket.
+
+    They are morphed: a colleague's change must neither close a menu nor take a text from somebody who is using it.
+    """
     values, number = state_values(ticket), ticket["number"]
     return joined(
-        partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}"),
+        partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}", "innerMorph"),
         partial(render_template("tickets/_composer.html", **values), f"#ticket-composer-{number}", "innerMorph"),
-        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerHTML"),
+        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerMorph"),
     )
 
 
