@@ -128,6 +128,14 @@ def test_the_field_of_another_time_to_snooze_shows_the_day_and_the_time(alice: A
     speak(alice, "de", "/agent?ticket=1001")
     alice.page.locator("#snooze-menu").click()
     assert edges(alice.page.locator("#snooze-at"))["width"] >= 216
+    alice.page.keyboard.press("Escape")
+    alice.row().hover()
+    alice.page.locator("[data-pick]").check()
+    alice.page.locator("#bulk-snooze-menu").click()
+    field = alice.page.locator("#bulk-snooze-at")
+    assert edges(field)["width"] >= 216
+    panel = alice.page.locator("#bulk-snooze-menu + .menu__panel")
+    assert panel.evaluate("element => element.scrollWidth <= element.clientWidth")
 
 
 def test_keys_that_are_pressed_together_stand_from_left_to_right_in_arabic(alice: Agent) -> None:
