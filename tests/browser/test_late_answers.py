@@ -37,7 +37,7 @@ ACTS: dict[str, Callable[[Agent], None]] = {"closure": press_close, "messages": 
 
 
 class Late:
-    """The answer to an act, which the test lets through when it wants to. Those to the same act again come at once."""
+    """The answer to an act, which the test lets through when it wants to. When it is done again that comes at once."""
 
     def __init__(self, alice: Agent, path: str, act: Callable[[Agent], None], method: str = "POST") -> None:
         self._method = method

@@ -202,6 +202,27 @@ def test_what_a_reply_is_to_do_stays_when_the_ticket_changes_before_it_is_sent(
     alice.sees("All caught up")
 
 
+def test_what_a_reply_is_to_do_goes_with_its_text(alice: Agent, vera: Customer, database: Database) -> None:
+    save(database, "Solved", "Glad that it works.", close_after=True, tags=["heating"])
+    vera.start("Help me", name="Vera")
+    alice.open()
+    alice.box.press_sequentially("/sol")
+    expect(option(alice, "Solved")).to_have_attribute("aria-selected", "true")
+    alice.box.press("Enter")
+    boxes = alice.page.locator("#reply [data-acts] input:checked")
+    expect(boxes).to_have_count(2)
+    alice.box.press("Backspace")
+    expect(boxes).to_have_count(2)
+    alice.box.press("Control+a")
+    alice.box.press("Delete")
+    expect(boxes).to_have_count(0)
+    with alice.page.expect_response("**/drafts"):
+        alice.box.press_sequentially("Still at it")
+    alice.page.reload()
+    expect(alice.box).to_have_value("Still at it")
+    expect(boxes).to_have_count(0)
+
+
 def test_axe_finds_nothing_and_a_finger_hits_everything(windows: Opener, vera: Customer, database: Database) -> None:
     save(database, "Hello", HELLO, tags=["heating"], snooze="tomorrow")
     vera.start("It shows **E4**", name="Vera Lindt")

@@ -61,6 +61,10 @@ def test_a_reply_is_written_changed_and_deleted(desk: Browser, alice: Agent) -> 
         ({"name": "x" * 81, "message": "My words"}, "A name can have up to 80 characters."),
         ({"name": "x" * 9999, "message": "My words"}, "A name can have up to 80 characters."),
         ({"name": "My words", "message": " "}, "Write a text, or add a picture."),
+        (
+            {"name": "Order", "message": "My words {{order.id}}"},
+            "Nothing fills in {{order.id}}. The names are: customer.first_name, customer.name,",
+        ),
         ({"name": "My words", "message": "x" * 8001}, "This can have up to 8000 characters."),
     ],
 )
@@ -147,6 +151,19 @@ def test_a_variable_that_stays_open_stops_the_message_and_is_named(
     assert htmx or text in unescape(answer.text)
     assert rows("select count(*) from chat_messages where sender = 'agent'") == [(0,)]
     assert desk.post(f"/tickets/1001/{path}", htmx=htmx, message="{{ 7*7 }}").status_code in (200, 303)
+
+
+@pytest.mark.parametrize("path", ["messages", "notes"])
+def test_a_name_in_a_saved_reply_that_nothing_fills_in_stops_the_message_too(
+    web: Web, desk: Browser, alice: Agent, path: str
+) -> None:
+    web.customer("Help")
+    alice.call("save_reply", values={"name": "Order", "message": "It is {{order.id}}."})  # of an earlier version
+    [found] = desk.get("/tickets/1001/replies").json or []
+    for text, status in ((found["text"], 422), ("It is {{order.id}}.", 303), ("It is 1042.", 303)):
+        answer = desk.post(f"/tickets/1001/{path}", message=text, client_message_id=new_id())
+        assert answer.status_code == status
+        assert ("Write something in place of {{order.id?}}, or remove it." in unescape(answer.text)) == (status == 422)
 
 
 def test_what_a_customer_writes_is_never_stopped_for_its_braces(web: Web) -> None:

@@ -6,6 +6,9 @@ import { isPress, isSingle, labelsOf, makesText, spokenOf } from "../lib/keys.js
 const place = document.querySelector("[data-single-keys]");
 export const isOn = (key) => !isSingle(key) || place.dataset.singleKeys === "on";
 
+// htmx makes the forms of a new page its own in a task that it has put off before.
+const ready = new Promise((resolve) => setTimeout(resolve));
+
 const isBusy = (target) =>
   document.querySelector("dialog[open]") || isField(target) || target.closest?.("details.menu[open]");
 
@@ -37,7 +40,7 @@ function onKey(event) {
   if (isSingle(key) ? isBusy(event.target) : document.querySelector("dialog[open]")) return;
   event.preventDefault();
   if (isSingle(key) && isForAnother(action)) held ??= key;
-  else if (!event.repeat || "step" in action.dataset) run(action);
+  else if (!event.repeat || "step" in action.dataset) ready.then(() => run(action));
 }
 
 // Out of the box, to where single keys work.

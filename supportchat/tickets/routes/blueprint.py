@@ -9,7 +9,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from ...database import Conflict, DatabaseError, call
-from ...database.rows import QueueAhead, Ticket
+from ...database.rows import QueueAhead, Ticket, UndoneTickets
 from ...rendering.fragments import joined, partial
 from ...web.errors import on_refusal
 from ...web.htmx import from_htmx, shown_address
@@ -44,6 +44,17 @@ def ticket_for(number: int) -> Ticket:
     """
     ticket: Ticket = call("ticket_of_agent", agent_id=g.agent["id"], number=number)
     return ticket
+
+
+def taken_back(act: str, changes: list[dict[str, int]]) -> UndoneTickets:
+    """Take back what was done with tickets: `act` is one of `undo.ACTS`.
+
+    :raise Conflict: when it was one ticket, and something has become of it since.
+    """
+    undone: UndoneTickets = call("undo_tickets", agent_id=g.agent["id"], act=act, changes=changes)
+    if len(changes) == 1 and undone["refused"]:
+        raise Conflict(undone["refused"][0]["code"], undone["refused"][0]["detail"])
+    return undone
 
 
 def after_action(ticket: Ticket) -> ResponseReturnValue:
