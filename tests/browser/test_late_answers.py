@@ -251,6 +251,44 @@ def test_a_question_and_the_palette_outlive_a_change_of_their_ticket(windows: Op
     expect(toast(carol)).to_contain_text("Closed #1001.")
 
 
+def test_enter_before_the_list_of_saved_replies_has_come_takes_from_it_and_sends_no_slash(
+    alice: Agent, database: Database
+) -> None:
+    values = {"name": "Refund", "message": "The money is on its way."}
+    database.call("save_reply", agent_id=agent_id(database, "alice"), values=values)
+    start(database, 1)
+    alice.open(1001)
+    late: list[Route] = []
+    alice.page.route("**/tickets/1001/replies*", lambda route: late.append(route))
+    alice.box.press_sequentially("/ref")
+    alice.box.press("Enter")
+    assert late
+    for route in late:
+        route.continue_()
+    alice.page.unroute("**/tickets/1001/replies*")
+    expect(alice.box).to_have_value("The money is on its way.")
+    alice.box.fill("It is in /etc/hosts")
+    alice.box.press("Enter")
+    expect(alice.messages.last).to_have_text("It is in /etc/hosts")
+    expect(alice.page.get_by_text("/ref")).to_have_count(0)
+
+
+@pytest.mark.parametrize("key", ["e", "n"])
+def test_a_key_is_for_the_ticket_that_is_on_its_way(alice: Agent, database: Database, key: str) -> None:
+    start(database, 3)
+    alice.open(1001)
+    alice.page.keyboard.press("Escape")
+    late = Late(alice, "1002", lambda alice: alice.row(1002).get_by_role("link").press("Enter"), "GET")
+    alice.page.keyboard.press(key)
+    late.come()
+    if key == "n":
+        shows(alice, 1002)
+        expect(alice.page.locator("#note-text")).to_be_focused()
+    else:
+        expect(toast(alice)).to_contain_text("Closed #1002.")
+        shows(alice, 1001)
+
+
 def test_the_palette_is_about_the_ticket_that_an_answer_turns_the_page_to(alice: Agent, database: Database) -> None:
     start(database, 2)
     alice.open(1001)
