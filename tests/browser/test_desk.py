@@ -351,7 +351,8 @@ def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Custome
     bob: Agent = windows(Agent).come("bob")
     bob.page.locator("#view-all").click()
     bob.row().get_by_role("link").press("Enter")
-    expect(bob.page.get_by_role("heading", level=2, name="#1001")).to_be_focused()
+    expect(bob.page.locator("#ticket-title")).to_be_focused()
+    expect(bob.page.locator("#ticket-title")).to_have_accessible_name("Visitor 1001")
 
 
 @pytest.mark.mode("postgres")
