@@ -61,6 +61,13 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def overseer(cluster: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of that superuser, which makes and drops the databases: a new one for each costs as much as that."""
+    with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
 def cast_project(supabase_cluster: str) -> str:
     """The name of a Supabase project with the schema and the cast, to be copied."""
     project = SupabaseProject(supabase_cluster, "cast").create()
@@ -138,16 +145,15 @@ def open_place(mode: str, fixture: Callable[[str], Any]) -> contextlib.AbstractC
 @contextlib.contextmanager
 def postgres_place(name: str, fixture: Callable[[str], Any]) -> Iterator[Place]:
     """Copy the database with the cast."""
-    cluster, database = fixture("cluster"), sql.Identifier(name)
-    with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("create database {} template {} owner {} {}").format(
-                database, *[sql.Identifier(TEMPLATE)] * 2, sql.SQL(COPY)
-            )
+    overseer, database = fixture("overseer"), sql.Identifier(name)
+    overseer.execute(
+        sql.SQL("create database {} template {} owner {} {}").format(
+            database, *[sql.Identifier(TEMPLATE)] * 2, sql.SQL(COPY)
         )
-        conninfo = make_conninfo(cluster, user=TEMPLATE, dbname=name)
-        yield Place(conninfo, {"database_url": conninfo})
-        connection.execute(sql.SQL("drop database {} with (force)").format(database))
+    )
+    conninfo = make_conninfo(fixture("cluster"), user=TEMPLATE, dbname=name)
+    yield Place(conninfo, {"database_url": conninfo})
+    overseer.execute(sql.SQL("drop database {} with (force)").format(database))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Any, NoReturn
 
 from babel import localedata
@@ -27,6 +27,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
+from whitenoise import WhiteNoise
 
 import supportchat
 from supportchat.alerts import reach, sender
@@ -55,22 +56,38 @@ class CompiledTemplates(BytecodeCache):
 
 @functools.cache
 def compile_once() -> None:
-    """Have all apps of this process share compiled templates and routes: nine tenths of what an app and a page cost."""
+    """Have all apps of this process share compiled templates and routes, and what is known of the files in `static/`.
+
+    It is nine tenths of what an app and a page cost.
+    """
     make_environment, templates = DeskEnvironment.__init__, CompiledTemplates()
-    compile_route = Rule._compile_builder
-    compiled: dict[tuple[Any, ...], Any] = {}
+    compile_route, find_files = Rule.compile, WhiteNoise.update_files_dictionary
+    compiled: dict[tuple[Any, ...], Rule] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
 
     def environment_of_all(environment: DeskEnvironment, *arguments: Any, **options: Any) -> None:
         make_environment(environment, *arguments, bytecode_cache=templates, **options)
 
-    def route_of_all(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
-        if key not in compiled:
-            compiled[key] = compile_route(rule, append_unknown)
-        return compiled[key]
+    def compile_like_another(rule: Rule) -> None:
+        key = (rule.rule, rule.host, rule.subdomain, rule.merge_slashes, repr(rule.defaults))
+        like = compiled.setdefault(key, rule)
+        if like is rule:
+            compile_route(rule)
+            return
+        rule._parts, rule._trace, rule._converters = like._parts, like._trace, like._converters
+        rule.arguments = {*like.arguments}
+        for name in ("_build", "_build_unknown"):
+            setattr(rule, name, MethodType(vars(like)[name].__func__, rule))
+
+    def find_files_once(files: WhiteNoise, root: str, prefix: str) -> None:
+        if (root, prefix) not in found:
+            find_files(files, root, prefix)
+            found[root, prefix] = {**files.files}
+        files.files.update(found[root, prefix])
 
     DeskEnvironment.__init__ = environment_of_all  # type: ignore[assignment, method-assign]
-    Rule._compile_builder = route_of_all  # type: ignore[assignment, method-assign]
+    Rule.compile = compile_like_another  # type: ignore[assignment, method-assign]
+    WhiteNoise.update_files_dictionary = find_files_once
 
 
 class Nursery:

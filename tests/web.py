@@ -8,7 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from .cast import PASSWORD, email_of
+from supportchat.agents.logins import begin_session
+from supportchat.web.cookies import cookie_name
+
+from .cast import PASSWORD, agent_id, email_of
 
 ORIGIN = "http://localhost"
 
@@ -67,7 +70,19 @@ class Web:
         return browser
 
     def agent(self, name: str) -> Browser:
-        """Return a browser in which an agent is logged in."""
+        """Return a browser in which an agent has logged in before: what a login stores, without its two pages."""
+        browser, database = Browser(self._app), self._app.extensions["database"]
+        with self._app.test_request_context():
+            begun = begin_session(agent_id(database, name))
+            assert begun is not None
+            assert not begun.needs_code
+            names = cookie_name("a"), cookie_name("k")
+        for cookie, value in zip(names, (begun.token, begun.browser), strict=True):
+            browser.client.set_cookie(cookie, value)
+        return browser
+
+    def log_in(self, name: str) -> Browser:
+        """Return a browser in which an agent has just logged in, by the form."""
         browser = Browser(self._app)
         browser.get("/agent/login")
         answer = browser.post("/agent/login", email=email_of(name), password=PASSWORD)

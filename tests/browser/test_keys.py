@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -135,6 +136,26 @@ def test_a_key_that_comes_at_once_after_a_page_needs_no_other(alice: Agent, vera
     alice.complaints.clear()  # a press that a script makes may start no sound
 
 
+def test_the_search_box_shows_its_keys_until_somebody_types(windows: Opener, alice: Agent) -> None:
+    alice.is_live()
+    box, hint = alice.page.locator("#find"), alice.page.locator(".find__keys")
+    expect(box).to_have_attribute("aria-keyshortcuts", "/")
+    expect(hint.locator("kbd")).to_have_text(["/", "Ctrl", "K"])
+    expect(hint).to_be_visible()
+    if folder := os.environ.get("SHOTS"):
+        alice.page.screenshot(path=f"{folder}/hint-wide.png")
+    box.fill("x")
+    expect(hint).to_be_hidden()
+    box.fill("")
+    box.blur()
+    expect(hint).to_be_visible()
+    phone: Agent = windows(Agent, viewport={"width": 390, "height": 844}).come()
+    expect(phone.page.locator("#find")).to_be_visible()
+    expect(phone.page.locator(".find__keys")).to_be_hidden()
+    if folder:
+        phone.page.screenshot(path=f"{folder}/hint-phone.png")
+
+
 def test_snooze_keeps_its_key_where_its_button_is_in_the_menu(windows: Opener, vera: Customer) -> None:
     alice: Agent = windows(Agent, viewport={"width": 1280, "height": 860}).come()
     alice.is_live()
@@ -233,6 +254,7 @@ def test_single_keys_can_be_switched_off(alice: Agent, vera: Customer) -> None:
     expect(alice.page.get_by_label("Single keys")).to_have_value("off")
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
     expect(alice.page.locator("#ticket-close")).not_to_have_attribute("aria-keyshortcuts", "E")
+    expect(alice.page.locator(".find__keys")).to_have_count(0)
     for key in ("e", "j", "r", "?"):
         assert not send_key(alice.page, key=key)
     alice.page.keyboard.press("Control+k")

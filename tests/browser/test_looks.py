@@ -128,6 +128,14 @@ def test_the_field_of_another_time_to_snooze_shows_the_day_and_the_time(alice: A
     speak(alice, "de", "/agent?ticket=1001")
     alice.page.locator("#snooze-menu").click()
     assert edges(alice.page.locator("#snooze-at"))["width"] >= 216
+    alice.page.keyboard.press("Escape")
+    alice.row().hover()
+    alice.page.locator("[data-pick]").check()
+    alice.page.locator("#bulk-snooze-menu").click()
+    field = alice.page.locator("#bulk-snooze-at")
+    assert edges(field)["width"] >= 216
+    panel = alice.page.locator("#bulk-snooze-menu + .menu__panel")
+    assert panel.evaluate("element => element.scrollWidth <= element.clientWidth")
 
 
 def test_keys_that_are_pressed_together_stand_from_left_to_right_in_arabic(alice: Agent) -> None:
@@ -184,8 +192,25 @@ def test_what_is_set_and_imported_at_saved_replies_is_read_on_a_phone(windows: O
 
 def test_a_hint_that_is_longer_than_its_field_ends_in_dots(windows: Opener, alice: Agent) -> None:
     phone: Agent = windows(Agent, **PHONE).come(path="/search")
+    phone.page.locator("#search-hint summary").focus()
     expect(phone.page.locator("#search-box")).to_have_css("text-overflow", "ellipsis")
-    expect(phone.page.locator("[data-palette-input]")).to_have_css("text-overflow", "ellipsis")
+
+
+def test_on_a_phone_the_palette_says_in_full_what_it_asks_for(vera: Customer, windows: Opener, alice: Agent) -> None:
+    vera.start(name="Vera Lindt")
+    phone: Agent = windows(Agent, **PHONE).come()
+    speak(phone, "de", "/agent?ticket=1001")
+    phone.is_live()
+    phone.page.locator("#ticket-title").focus()
+    phone.page.keyboard.press("Control+k")
+    box = phone.page.locator("[data-palette-input]")
+    expect(box).to_be_visible()
+    whole = """(input) => {
+        const text = document.createElement("canvas").getContext("2d");
+        text.font = getComputedStyle(input).font;
+        return text.measureText(input.placeholder).width <= input.clientWidth;
+    }"""
+    assert box.evaluate(whole)
 
 
 def test_what_can_be_ticked_has_the_colour_of_the_desk(alice: Agent) -> None:
@@ -195,3 +220,14 @@ def test_what_can_be_ticked_has_the_colour_of_the_desk(alice: Agent) -> None:
         save = alice.page.get_by_role("button", name="Save").first
         colour = save.evaluate("button => getComputedStyle(button).backgroundColor")
         expect(box).to_have_css("accent-color", colour)
+
+
+def test_the_words_of_the_rail_stay_in_their_places_in_every_language(windows: Opener) -> None:
+    carol: Agent = windows(Agent, **DESK).come("carol")
+    wide = {}
+    for language in SHIPPED:
+        speak(carol, language, "/replies")
+        beyond = "words => words.filter((e) => e.offsetWidth > e.closest('.rail').clientWidth).map((e) => e.innerText)"
+        if words := carol.page.locator(".rail__link > :not(.rail__count)").evaluate_all(beyond):
+            wide[language] = words
+    assert wide == {}

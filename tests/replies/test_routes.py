@@ -48,6 +48,8 @@ def test_a_reply_is_written_changed_and_deleted(desk: Browser, alice: Agent) -> 
     assert f'href="/replies/{reply["id"]}"' in page
     assert desk.post(f"/replies/{reply['id']}", name="Bye", message="Goodbye", after="close").status_code == 303
     assert [each["close_after"] for each in alice.call("list_replies")] == [True]
+    said = desk.get(f"/replies?saved={reply['id']}").text.split('role="status"')[1]
+    assert "Saved the reply <bdi>Bye</bdi>." in said
     assert "Closes the ticket" in desk.get("/replies").text
     assert desk.post(f"/replies/{reply['id']}/delete").status_code == 303
     assert alice.call("list_replies") == []
@@ -207,7 +209,12 @@ def test_a_sent_message_is_saved_in_two_clicks_with_the_name_left_open(web: Web,
     form = unescape(desk.get(unescape(link)).text)
     assert "Hi {{customer.first_name|there}}, dear {{customer.name}}: Verandas are closed.</textarea>" in form
     answer = desk.post("/replies", name="Verandas", message="Closed.", ticket="1001")
-    assert answer.headers["Location"] == "/agent?ticket=1001"
+    saved = id_of(alice, "Verandas")
+    assert answer.headers["Location"] == f"/agent?ticket=1001&saved={saved}"
+    back = desk.get(answer.headers["Location"]).text
+    assert "Saved the reply <bdi>Verandas</bdi>." in back.split('id="toast"')[1]
+    assert f'href="/replies/{saved}"' in back
+    assert "Saved the reply" not in desk.get("/agent?ticket=1001&saved=other").text
     assert "Help" not in desk.get("/replies/new?ticket=1001&seq=1").text  # a customer's message is nobody's reply
     assert desk.get("/replies/new?ticket=999&seq=1").status_code == 404
     assert desk.get("/replies/new?ticket=x&seq=-1").status_code == 200

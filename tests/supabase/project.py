@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -49,23 +51,21 @@ class SupabaseProject:
         :param automatic_grants: whether it is a project from before May 2026, where new tables and functions were
             granted to anon, authenticated and service_role by themselves.
         """
-        self._ensure_cluster()
         if template is None:
             self._ensure_template()
-        with self._admin() as connection:
-            connection.execute(
-                sql.SQL("create database {} template {} owner postgres {}").format(
-                    sql.Identifier(self.dbname), sql.Identifier(template or TEMPLATE), sql.SQL(COPY)
-                )
+        overseer_of(self._given).execute(
+            sql.SQL("create database {} template {} owner postgres {}").format(
+                sql.Identifier(self.dbname), sql.Identifier(template or TEMPLATE), sql.SQL(COPY)
             )
+        )
         if automatic_grants:
             self.run(AUTOMATIC_GRANTS)
         return self
 
     def drop(self) -> None:
         """Remove the database, whoever is connected."""
-        with self._admin() as connection:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(self.dbname)))
+        drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(self.dbname))
+        overseer_of(self._given).execute(drop)
 
     def run(self, statements: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Run SQL as the superuser, and give the rows of the last statement."""
@@ -75,37 +75,44 @@ class SupabaseProject:
                 pass
             return cursor.fetchall() if cursor.description else []
 
-    def _admin(self) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(make_conninfo(self._given, user=ADMIN, dbname="postgres"), autocommit=True)
-
-    def _ensure_cluster(self) -> None:
-        given = make_conninfo(self._given, dbname="postgres")
-        try:
-            self._admin().close()
-            return
-        except psycopg.OperationalError:
-            pass
-        # Nobody can rename himself, and the bootstrap superuser can be nothing less.
-        with psycopg.connect(given, autocommit=True) as connection:
-            bootstrap = connection.info.user
-            connection.execute("create role other_superuser login superuser")
-        with psycopg.connect(make_conninfo(given, user="other_superuser"), autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("alter role {} rename to {}").format(sql.Identifier(bootstrap), sql.Identifier(ADMIN))
-            )
-        with self._admin() as connection:
-            connection.execute("drop role other_superuser")
-            connection.execute((HERE / "cluster.sql").read_bytes())
-
     def _ensure_template(self) -> None:
-        with self._admin() as connection:
-            if connection.execute("select from pg_database where datname = %s", (TEMPLATE,)).fetchone() is not None:
-                return
-            making = f"{TEMPLATE}_making"
-            connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(making)))
-            connection.execute(sql.SQL("create database {} owner postgres").format(sql.Identifier(making)))
-            with psycopg.connect(make_conninfo(self._given, user=ADMIN, dbname=making)) as inside:
-                inside.execute((HERE / "project.sql").read_bytes())
-            connection.execute(
-                sql.SQL("alter database {} rename to {}").format(sql.Identifier(making), sql.Identifier(TEMPLATE))
-            )
+        connection = overseer_of(self._given)
+        if connection.execute("select from pg_database where datname = %s", (TEMPLATE,)).fetchone() is not None:
+            return
+        making = f"{TEMPLATE}_making"
+        connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(making)))
+        connection.execute(sql.SQL("create database {} owner postgres").format(sql.Identifier(making)))
+        with psycopg.connect(make_conninfo(self._given, user=ADMIN, dbname=making)) as inside:
+            inside.execute((HERE / "project.sql").read_bytes())
+        connection.execute(
+            sql.SQL("alter database {} rename to {}").format(sql.Identifier(making), sql.Identifier(TEMPLATE))
+        )
+
+
+@functools.cache
+def overseer_of(superuser_conninfo: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Return the connection that makes and drops a cluster's projects. The cluster becomes one of Supabase with it."""
+    _ensure_cluster(superuser_conninfo)
+    made = psycopg.connect(make_conninfo(superuser_conninfo, user=ADMIN, dbname="postgres"), autocommit=True)
+    atexit.register(made.close)
+    return made
+
+
+def _ensure_cluster(superuser_conninfo: str) -> None:
+    given = make_conninfo(superuser_conninfo, dbname="postgres")
+    try:
+        psycopg.connect(given, user=ADMIN).close()
+        return
+    except psycopg.OperationalError:
+        pass
+    # Nobody can rename himself, and the bootstrap superuser can be nothing less.
+    with psycopg.connect(given, autocommit=True) as connection:
+        bootstrap = connection.info.user
+        connection.execute("create role other_superuser login superuser")
+    with psycopg.connect(make_conninfo(given, user="other_superuser"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("alter role {} rename to {}").format(sql.Identifier(bootstrap), sql.Identifier(ADMIN))
+        )
+    with psycopg.connect(given, user=ADMIN, autocommit=True) as connection:
+        connection.execute("drop role other_superuser")
+        connection.execute((HERE / "cluster.sql").read_bytes())

@@ -1,6 +1,7 @@
 // Keys for what the page offers. Those of one character can be switched off, and are never taken from a text.
 import { actionsWithKeys, run } from "../lib/actions.js";
 import { isField } from "../lib/fields.js";
+import { showKeys } from "../lib/key_labels.js";
 import { isPress, isSingle, labelsOf, makesText, spokenOf } from "../lib/keys.js";
 
 const place = document.querySelector("[data-single-keys]");
@@ -62,6 +63,8 @@ function mark() {
     labelled.title = `${labelled.title || actionName} (${labelsOf(key).join(" ")})`;
   }
 }
+
+for (const hint of document.querySelectorAll("[data-hint-key]")) showKeys(hint, hint.dataset.hintKey);
 
 if (place) {
   document.addEventListener("keydown", onKey);
