@@ -158,10 +158,14 @@ create or replace trigger log_version
 after update on public.tickets
 for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
+-- Of an earlier version, which did not say how the ticket was.
+drop function if exists _supportchat.tell_event(public.tickets, text, text, text, uuid, jsonb);
+
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
--- history.
+-- history, there with p_was (see state_of_ticket).
 create or replace function _supportchat.tell_event(
-    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}',
+    p_was jsonb default '{}'
 )
 returns void
 language plpgsql
@@ -169,7 +173,37 @@ set search_path = ''
 as $$
 begin
     perform _supportchat.append_message(p_ticket.session_id, 'system', p_line, p_event => p_event, p_detail => p_detail);
-    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
+    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail || p_was);
+end $$;
+
+-- What becomes of a ticket by the way when it changes hands or ends, for restore_state: kept with the event of that.
+create or replace function _supportchat.state_of_ticket(p_ticket public.tickets)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_strip_nulls(jsonb_build_object(
+        'held', p_ticket.held, 'snoozed_until', p_ticket.snoozed_until, 'woke_at', p_ticket.woke_at,
+        'given_back_by', p_ticket.given_back_by
+    ))
+$$;
+
+-- Makes a ticket again what it was, by the detail of an event. A snooze that has ended meanwhile has brought it back.
+create or replace function _supportchat.restore_state(p_ticket_id uuid, p_was jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    until timestamptz := p_was ->> 'snoozed_until';
+    woke timestamptz := coalesce((p_was ->> 'woke_at')::timestamptz, case when until <= now() then until end);
+begin
+    update public.tickets set
+        snoozed_until = case when until > now() then until end, woke_at = woke,
+        held = case when status = 'waiting' then p_was ->> 'held' end,
+        given_back_by = case when status = 'waiting' then (p_was ->> 'given_back_by')::uuid end
+    where id = p_ticket_id;
 end $$;
 
 -- How many places of the limits of some agents are taken; nothing of who has none taken. Neither a ticket that was answered,
@@ -343,7 +377,8 @@ begin
     perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
     from public.ticket_reads where agent_id = p_agent_id and session_id = p_ticket.session_id;
     perform _supportchat.tell_event(
-        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
+        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail,
+        _supportchat.state_of_ticket(p_ticket)
     );
 end $$;
 
@@ -438,7 +473,7 @@ begin
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
-        p_actor, p_actor_id, detail
+        p_actor, p_actor_id, detail, _supportchat.state_of_ticket(p_ticket)
     );
 end $$;
 
@@ -535,7 +570,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '088a9b19c350');
+select _supportchat.record_script('functions/assignment.sql', 'cbe3ec3ddb7a');
 
 notify pgrst, 'reload schema';
 

@@ -774,7 +774,11 @@ begin
     if cardinality(tags) > 0 or cardinality(p_states) > 0 then
         few_tickets := _supportchat.few_tickets(p_agent_id, tags, p_states, few);
     end if;
-    if terms is null then
+    if terms is null and p_words ~ '\S' and p_author is null and p_before is null and p_after is null
+        and cardinality(p_tags || p_states) = 0 then
+        -- Words without a letter or a digit are in no ticket.
+        select true as is_complete into got;
+    elsif terms is null then
         select * into got from _supportchat.tickets_found(
             p_agent_id, tags, p_states, p_before, p_after, p_limit + 1, few_tickets, authors, customers
         );
@@ -856,7 +860,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ee4e33e6006d');
+select _supportchat.record_script('functions/search.sql', 'b7f5de9b7a96');
 
 notify pgrst, 'reload schema';
 

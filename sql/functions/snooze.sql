@@ -37,7 +37,7 @@ begin
     end if;
     update public.tickets set snoozed_until = coalesce(p_until, 'infinity'), woke_at = null where id = ticket.id;
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object(
-        'until', p_until, 'before', ticket.snoozed_until
+        'until', p_until, 'before', ticket.snoozed_until, 'woke_at', ticket.woke_at
     ));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
@@ -64,7 +64,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '02d9151dfdd9');
+select _supportchat.record_script('functions/snooze.sql', 'd2a5ba01b03c');
 
 notify pgrst, 'reload schema';
 

@@ -364,9 +364,10 @@ begin
         p_event => 'closed', p_detail => detail
     );
     -- With how it was, for reopen_ticket.
-    perform _supportchat.record_event(p_ticket, 'closed', p_actor, p_agent_id, detail || jsonb_build_object(
-        'awaiting_since', p_ticket.awaiting_since, 'held', p_ticket.held, 'snoozed_until', p_ticket.snoozed_until
-    ));
+    perform _supportchat.record_event(
+        p_ticket, 'closed', p_actor, p_agent_id,
+        detail || jsonb_build_object('awaiting_since', p_ticket.awaiting_since) || _supportchat.state_of_ticket(p_ticket)
+    );
     perform _supportchat.drain_queue();
 end $$;
 
@@ -399,8 +400,8 @@ end $$;
 drop function if exists public.reopen_ticket(uuid, bigint);
 
 -- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
--- customer who had no answer waits for one again; with p_as_before for as long as before, and what was held or
--- snoozed is so again. PT409 when somebody has it open already, or when the customer has begun another chat since.
+-- customer who had no answer waits for one again; with p_as_before for as long as before, and what was held, snoozed or
+-- back from snooze is so again. PT409 when somebody has it open already, or when the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
@@ -411,7 +412,6 @@ declare
     newer bigint;
     owner uuid := p_agent_id;
     former jsonb;
-    until timestamptz;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -442,11 +442,9 @@ begin
         from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
         select detail into former from public.events
         where ticket_id = ticket.id and kind = 'ticket.closed' order by id desc limit 1;
-        until := (former ->> 'snoozed_until')::timestamptz;
     end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
-        held = former ->> 'held', snoozed_until = case when until > now() then until end,
         awaiting_since = case when former ? 'awaiting_since' then (former ->> 'awaiting_since')::timestamptz when (
             select m.sender from public.user_sessions s
             join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
@@ -455,16 +453,19 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
+    if owner is not null then
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
+    if former is not null then
+        perform _supportchat.restore_state(ticket.id, former);
+    end if;
     if owner is null then
         perform _supportchat.drain_queue();
-    else
-        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
-        update public.tickets set snoozed_until = until where id = ticket.id and until > now();
     end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '396e72b2c406');
+select _supportchat.record_script('functions/tickets.sql', '6729ca1e98ab');
 
 notify pgrst, 'reload schema';
 

@@ -65,6 +65,10 @@ begin
                 perform public.snooze_ticket(p_agent_id, p_number, case when isfinite(until) then until end);
             else
                 perform public.unsnooze_ticket(p_agent_id, p_number);
+                perform _supportchat.restore_state(
+                    ticket.id, _supportchat.state_of_ticket(ticket)
+                        || jsonb_build_object('snoozed_until', until, 'woke_at', done.detail -> 'woke_at')
+                );
             end if;
         when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
         when 'tag' then perform public.tag_ticket(
@@ -80,6 +84,7 @@ begin
                     ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
                 );
             end if;
+            perform _supportchat.restore_state(ticket.id, done.detail);
     end case;
 end $$;
 
@@ -121,7 +126,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '183adbbdeaf3');
+select _supportchat.record_script('functions/undo.sql', 'f0409dbdfdba');
 
 notify pgrst, 'reload schema';
 

@@ -9,6 +9,7 @@ import "./behaviours/opening.js";
 import "./alerts/telling.js";
 import "./alerts/reach.js";
 import "./behaviours/ticket.js";
+import "./behaviours/sorting.js";
 import "./behaviours/saved_replies.js";
 import "./behaviours/held.js";
 import "./behaviours/mentions.js";

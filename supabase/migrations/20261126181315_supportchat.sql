@@ -5063,10 +5063,14 @@ create or replace trigger log_version
 after update on public.tickets
 for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
+-- Of an earlier version, which did not say how the ticket was.
+drop function if exists _supportchat.tell_event(public.tickets, text, text, text, uuid, jsonb);
+
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
--- history.
+-- history, there with p_was (see state_of_ticket).
 create or replace function _supportchat.tell_event(
-    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}',
+    p_was jsonb default '{}'
 )
 returns void
 language plpgsql
@@ -5074,7 +5078,37 @@ set search_path = ''
 as $$
 begin
     perform _supportchat.append_message(p_ticket.session_id, 'system', p_line, p_event => p_event, p_detail => p_detail);
-    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
+    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail || p_was);
+end $$;
+
+-- What becomes of a ticket by the way when it changes hands or ends, for restore_state: kept with the event of that.
+create or replace function _supportchat.state_of_ticket(p_ticket public.tickets)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_strip_nulls(jsonb_build_object(
+        'held', p_ticket.held, 'snoozed_until', p_ticket.snoozed_until, 'woke_at', p_ticket.woke_at,
+        'given_back_by', p_ticket.given_back_by
+    ))
+$$;
+
+-- Makes a ticket again what it was, by the detail of an event. A snooze that has ended meanwhile has brought it back.
+create or replace function _supportchat.restore_state(p_ticket_id uuid, p_was jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    until timestamptz := p_was ->> 'snoozed_until';
+    woke timestamptz := coalesce((p_was ->> 'woke_at')::timestamptz, case when until <= now() then until end);
+begin
+    update public.tickets set
+        snoozed_until = case when until > now() then until end, woke_at = woke,
+        held = case when status = 'waiting' then p_was ->> 'held' end,
+        given_back_by = case when status = 'waiting' then (p_was ->> 'given_back_by')::uuid end
+    where id = p_ticket_id;
 end $$;
 
 -- How many places of the limits of some agents are taken; nothing of who has none taken. Neither a ticket that was answered,
@@ -5248,7 +5282,8 @@ begin
     perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
     from public.ticket_reads where agent_id = p_agent_id and session_id = p_ticket.session_id;
     perform _supportchat.tell_event(
-        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
+        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail,
+        _supportchat.state_of_ticket(p_ticket)
     );
 end $$;
 
@@ -5343,7 +5378,7 @@ begin
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
-        p_actor, p_actor_id, detail
+        p_actor, p_actor_id, detail, _supportchat.state_of_ticket(p_ticket)
     );
 end $$;
 
@@ -5440,7 +5475,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '088a9b19c350');
+select _supportchat.record_script('functions/assignment.sql', 'cbe3ec3ddb7a');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -8130,9 +8165,10 @@ begin
         p_event => 'closed', p_detail => detail
     );
     -- With how it was, for reopen_ticket.
-    perform _supportchat.record_event(p_ticket, 'closed', p_actor, p_agent_id, detail || jsonb_build_object(
-        'awaiting_since', p_ticket.awaiting_since, 'held', p_ticket.held, 'snoozed_until', p_ticket.snoozed_until
-    ));
+    perform _supportchat.record_event(
+        p_ticket, 'closed', p_actor, p_agent_id,
+        detail || jsonb_build_object('awaiting_since', p_ticket.awaiting_since) || _supportchat.state_of_ticket(p_ticket)
+    );
     perform _supportchat.drain_queue();
 end $$;
 
@@ -8165,8 +8201,8 @@ end $$;
 drop function if exists public.reopen_ticket(uuid, bigint);
 
 -- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
--- customer who had no answer waits for one again; with p_as_before for as long as before, and what was held or
--- snoozed is so again. PT409 when somebody has it open already, or when the customer has begun another chat since.
+-- customer who had no answer waits for one again; with p_as_before for as long as before, and what was held, snoozed or
+-- back from snooze is so again. PT409 when somebody has it open already, or when the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
@@ -8177,7 +8213,6 @@ declare
     newer bigint;
     owner uuid := p_agent_id;
     former jsonb;
-    until timestamptz;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -8208,11 +8243,9 @@ begin
         from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
         select detail into former from public.events
         where ticket_id = ticket.id and kind = 'ticket.closed' order by id desc limit 1;
-        until := (former ->> 'snoozed_until')::timestamptz;
     end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
-        held = former ->> 'held', snoozed_until = case when until > now() then until end,
         awaiting_since = case when former ? 'awaiting_since' then (former ->> 'awaiting_since')::timestamptz when (
             select m.sender from public.user_sessions s
             join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
@@ -8221,16 +8254,19 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
+    if owner is not null then
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
+    if former is not null then
+        perform _supportchat.restore_state(ticket.id, former);
+    end if;
     if owner is null then
         perform _supportchat.drain_queue();
-    else
-        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
-        update public.tickets set snoozed_until = until where id = ticket.id and until > now();
     end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '396e72b2c406');
+select _supportchat.record_script('functions/tickets.sql', '6729ca1e98ab');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -8340,7 +8376,7 @@ begin
     end if;
     update public.tickets set snoozed_until = coalesce(p_until, 'infinity'), woke_at = null where id = ticket.id;
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object(
-        'until', p_until, 'before', ticket.snoozed_until
+        'until', p_until, 'before', ticket.snoozed_until, 'woke_at', ticket.woke_at
     ));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
@@ -8367,7 +8403,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', '02d9151dfdd9');
+select _supportchat.record_script('functions/snooze.sql', 'd2a5ba01b03c');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
@@ -9133,7 +9169,11 @@ begin
     if cardinality(tags) > 0 or cardinality(p_states) > 0 then
         few_tickets := _supportchat.few_tickets(p_agent_id, tags, p_states, few);
     end if;
-    if terms is null then
+    if terms is null and p_words ~ '\S' and p_author is null and p_before is null and p_after is null
+        and cardinality(p_tags || p_states) = 0 then
+        -- Words without a letter or a digit are in no ticket.
+        select true as is_complete into got;
+    elsif terms is null then
         select * into got from _supportchat.tickets_found(
             p_agent_id, tags, p_states, p_before, p_after, p_limit + 1, few_tickets, authors, customers
         );
@@ -9215,7 +9255,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ee4e33e6006d');
+select _supportchat.record_script('functions/search.sql', 'b7f5de9b7a96');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -9428,6 +9468,10 @@ begin
                 perform public.snooze_ticket(p_agent_id, p_number, case when isfinite(until) then until end);
             else
                 perform public.unsnooze_ticket(p_agent_id, p_number);
+                perform _supportchat.restore_state(
+                    ticket.id, _supportchat.state_of_ticket(ticket)
+                        || jsonb_build_object('snoozed_until', until, 'woke_at', done.detail -> 'woke_at')
+                );
             end if;
         when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
         when 'tag' then perform public.tag_ticket(
@@ -9443,6 +9487,7 @@ begin
                     ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
                 );
             end if;
+            perform _supportchat.restore_state(ticket.id, done.detail);
     end case;
 end $$;
 
@@ -9484,7 +9529,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/undo.sql', '183adbbdeaf3');
+select _supportchat.record_script('functions/undo.sql', 'f0409dbdfdba');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 

@@ -13,6 +13,7 @@ from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
 from ..realtime.sockets import DeskSock, refuse_bad_handshake, serve_page
 from ..rendering.languages import shipped_language
+from ..replies.saved import just_saved
 from ..server.client_socket import ClientSocket
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
@@ -75,7 +76,7 @@ def desk() -> ResponseReturnValue:
     values = {"agent": g.agent, **queue_values(request.args.get("view"))}
     if number:
         values |= ticket_values(number)
-    return render_template("agents/desk.html", **values)
+    return render_template("agents/desk.html", **values, saved=just_saved())
 
 
 @bp.post("/agent/availability")

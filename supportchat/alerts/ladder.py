@@ -22,8 +22,8 @@ from .keys import PushKeys
 from .sender import Sender
 
 SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody need be told
-# So many times as long as a look has taken it rests: with very much to tell, the next one takes in more. Not after a look
-# that could not take in all.
+# A look is followed by a rest of so many times its own length: with very much to tell, the next one takes in more. The
+# second is for a look that could not take in all.
 REST_SHARE, REST_SHARE_BEHIND = 20, 1
 LONGEST_REST_SECONDS = 2.0
 FIRST_WAIT_SECONDS = 1.0

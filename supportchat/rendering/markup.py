@@ -60,7 +60,8 @@ _BLOCKS = {
 }
 _CODE_HTML = Markup("<code>{}</code>")
 _NAME_HTML = Markup('<p class="code-name">{}</p>')
-_MENTION_HTML = Markup('<span class="mention" data-mention="{}">{}</span>')
+# A bdi, as a name at the start must not decide in which direction the note runs.
+_MENTION_HTML = Markup('<bdi class="mention" data-mention="{}">{}</bdi>')
 _FENCE_HTML = Markup('<pre tabindex="0" dir="ltr"><code>{}</code></pre>')
 
 

@@ -13,6 +13,7 @@ from ..tickets.times import CHOICES
 from ..web.forms import MESSAGE_CHARACTERS, uploaded_image
 from ..web.text import clean_line, clean_text, is_too_long
 from .acts import TAGS_CHARACTERS, then_of, typed_tags
+from .variables import problem_with_names
 
 NAME_CHARACTERS = 80
 AFTER = {"": _("Leave the ticket open"), "close": _("Close the ticket"), **CHOICES}
@@ -62,9 +63,11 @@ class ReplyForm(Form):
     has_picture = False
 
     def validate_message(self, field: Field) -> None:
-        """Refuse a reply that says nothing and shows nothing."""
+        """Refuse a reply that says nothing and shows nothing, or that nothing could fill in."""
         if not field.data and not uploaded_image() and not (self.has_picture and not self.drop_picture.data):
             raise ValidationError(_("Write a text, or add a picture."))
+        if problem := problem_with_names(field.data or ""):
+            raise ValidationError(problem)
 
     @property
     def values(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..server.turns import give_way
 from ..web.forms import MESSAGE_CHARACTERS
 from ..web.text import clean_text
 from .forms import NAME_CHARACTERS, clean_name
+from .variables import problem_with_names
 
 COLUMNS = ("name", "text", "close")
 YES = ("yes", "y", "true", "1", "x")
@@ -108,5 +109,7 @@ def _reply(cells: dict[str, str]) -> tuple[dict[str, Any], str]:
         problem = gettext("The text has more than %(count)s characters.", count=MESSAGE_CHARACTERS)
     elif not clean_text(message):
         problem = gettext("The text is missing.")
+    else:
+        problem = problem_with_names(message)
     closes = cells.get("close", "").strip().lower() in YES
     return {"name": name, "message": "" if problem else clean_text(message), "close_after": closes}, problem

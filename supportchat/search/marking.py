@@ -51,6 +51,11 @@ def marked(text: str, words: str) -> Markup:
     return Markup("").join(parts)
 
 
+def has_words(text: str) -> bool:
+    """Return whether there is anything in a text by which it could be found."""
+    return bool(_folded(text).text.strip())
+
+
 def _spans(text: str, words: str) -> list[tuple[int, int]]:
     """Return where the beginnings of words stand that were searched for, in order; none overlaps another."""
     wanted = sorted({word for word in _folded(words).text.split() if word}, key=len, reverse=True)

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from ..web.text import clean_line
+from .marking import has_words
 
 QUERY_CHARACTERS = 200
 MOST_OF_A_KIND = 5
@@ -27,7 +28,7 @@ class Query:
     states: list[str] = field(default_factory=list)
     before: str | None = None
     after: str | None = None
-    # The operators whose value means nothing.
+    # The operators whose value means nothing, and words without a letter or a digit.
     unknown: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -48,6 +49,9 @@ def parsed(typed: str) -> Query:
         name, value = match[1].lower(), match[2].strip('"').strip()
         if value and not _take(query, name, value):
             query.unknown.append(match[0])
+    if query.words and not has_words(query.words):
+        query.unknown.append(query.words)
+        query.words = ""
     return query
 
 

@@ -23,6 +23,7 @@ from tests.server import Server
 
 SECOND = 1000
 LANGUAGE = {"locale": "en-GB"}
+LOOKS_ELSEWHERE = "document.hasFocus = () => false;"
 DESK = {"viewport": {"width": 1440, "height": 860}}
 # Whether a test has set up a clock, which pages of a context share and none can take away.
 FAKE_CLOCK = "!String(Date).includes('native code')"

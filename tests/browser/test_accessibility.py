@@ -19,8 +19,8 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 760}, "has_touch": True, "is_mobile": True}
 TARGETS = (
-    "a:not(.skip-link), button, summary, textarea, input:not([type=hidden], .visually-hidden, .check input),"
-    " label:is(.button, .mode, .check)"
+    "a:not(.skip-link), button, summary, textarea, input:not([type=hidden], .visually-hidden, label input),"
+    " label:is(.button, .mode, .check, .tick)"
 )
 
 

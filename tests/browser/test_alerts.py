@@ -1,5 +1,5 @@
-"""Sounds, the count on the icon, and the page that shows what is in the way. A browser without a screen shows no
-notifications: for those see tests/alerts/test_worker.py."""
+"""Sounds, the count on the icon, and the page that shows what is in the way. The browser of these tests shows no
+notifications: for those see test_notifications.py and tests/alerts/test_worker.py."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import DESK, Agent, Customer, Opener
+from .conftest import DESK, LOOKS_ELSEWHERE, Agent, Customer, Opener
 
 SOUNDS = """
 document.addEventListener("alerts:sounded", () => {
   document.body.dataset.sounds = 1 + Number(document.body.dataset.sounds ?? 0);
 });
 """
-LOOKS_ELSEWHERE = "document.hasFocus = () => false;"
+
 PLAIN = re.compile("favicon")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,52 @@ def test_what_a_reply_is_to_do_stays_when_the_ticket_changes_before_it_is_sent(
     expect(alice.page.get_by_label("Close the ticket after sending")).to_be_checked()
     alice.box.press("Enter")
     alice.sees("All caught up")
+
+
+def test_a_reply_made_of_a_message_is_said_to_be_saved_and_can_be_shown(alice: Agent, vera: Customer) -> None:
+    vera.start("Help me", name="Vera")
+    alice.open()
+    alice.write("Glad that it works.")
+    alice.page.get_by_role("link", name="Save as reply").click()
+    alice.page.locator("#reply-name").fill("Solved")
+    alice.page.get_by_role("button", name="Save", exact=True).click()
+    toast = alice.page.locator("#toast[role=status]")
+    expect(toast).to_contain_text("Saved the reply Solved.")
+    expect(alice.page).to_have_url(f"{alice.url}/agent?ticket=1001")
+    show = toast.get_by_role("link", name="Show")
+    expect(show).to_have_css("color", toast.evaluate("place => getComputedStyle(place.firstElementChild).color"))
+    picture(alice, "saved")
+    show.click()
+    message = alice.page.locator("#reply-message")
+    expect(message).to_have_value("Glad that it works.")
+    message.fill("It is {{order.id}}.")
+    alice.page.get_by_role("button", name="Save", exact=True).click()
+    expect(message).to_have_attribute("aria-invalid", "true")
+    expect(message).to_have_accessible_description(re.compile("Nothing fills in {{order.id}}"))
+    picture(alice, "unknown-name")
+    alice.page.set_viewport_size({"width": 390, "height": 844})
+    picture(alice, "unknown-name-phone")
+
+
+def test_what_a_reply_is_to_do_goes_with_its_text(alice: Agent, vera: Customer, database: Database) -> None:
+    save(database, "Solved", "Glad that it works.", close_after=True, tags=["heating"])
+    vera.start("Help me", name="Vera")
+    alice.open()
+    alice.box.press_sequentially("/sol")
+    expect(option(alice, "Solved")).to_have_attribute("aria-selected", "true")
+    alice.box.press("Enter")
+    boxes = alice.page.locator("#reply [data-acts] input:checked")
+    expect(boxes).to_have_count(2)
+    alice.box.press("Backspace")
+    expect(boxes).to_have_count(2)
+    alice.box.press("Control+a")
+    alice.box.press("Delete")
+    expect(boxes).to_have_count(0)
+    with alice.page.expect_response("**/drafts"):
+        alice.box.press_sequentially("Still at it")
+    alice.page.reload()
+    expect(alice.box).to_have_value("Still at it")
+    expect(boxes).to_have_count(0)
 
 
 def test_axe_finds_nothing_and_a_finger_hits_everything(windows: Opener, vera: Customer, database: Database) -> None:

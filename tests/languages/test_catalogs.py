@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def texts() -> Catalog:
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_a_shipped_language_is_complete(language: str, texts: Catalog) -> None:
     assert problems(catalogs.read(language), texts) == []
+
+
+def test_the_sign_before_the_number_of_a_ticket_stays_there_in_arabic() -> None:
+    # After Arabic letters a browser puts it behind the number, unless a mark of direction stands between.
+    wrong = re.compile(r"[\u0600-\u06ff][^\u200e\u200f]*#%\(number\)s")
+    assert [line for line in catalogs.file_of("ar").read_text().splitlines() if wrong.search(line)] == []
 
 
 def test_every_catalog_is_of_a_shipped_language() -> None:

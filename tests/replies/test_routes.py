@@ -48,6 +48,8 @@ def test_a_reply_is_written_changed_and_deleted(desk: Browser, alice: Agent) -> 
     assert f'href="/replies/{reply["id"]}"' in page
     assert desk.post(f"/replies/{reply['id']}", name="Bye", message="Goodbye", after="close").status_code == 303
     assert [each["close_after"] for each in alice.call("list_replies")] == [True]
+    said = desk.get(f"/replies?saved={reply['id']}").text.split('role="status"')[1]
+    assert "Saved the reply <bdi>Bye</bdi>." in said
     assert "Closes the ticket" in desk.get("/replies").text
     assert desk.post(f"/replies/{reply['id']}/delete").status_code == 303
     assert alice.call("list_replies") == []
@@ -61,6 +63,10 @@ def test_a_reply_is_written_changed_and_deleted(desk: Browser, alice: Agent) -> 
         ({"name": "x" * 81, "message": "My words"}, "A name can have up to 80 characters."),
         ({"name": "x" * 9999, "message": "My words"}, "A name can have up to 80 characters."),
         ({"name": "My words", "message": " "}, "Write a text, or add a picture."),
+        (
+            {"name": "Order", "message": "My words {{order.id}}"},
+            "Nothing fills in {{order.id}}. The names are: customer.first_name, customer.name,",
+        ),
         ({"name": "My words", "message": "x" * 8001}, "This can have up to 8000 characters."),
     ],
 )
@@ -149,6 +155,19 @@ def test_a_variable_that_stays_open_stops_the_message_and_is_named(
     assert desk.post(f"/tickets/1001/{path}", htmx=htmx, message="{{ 7*7 }}").status_code in (200, 303)
 
 
+@pytest.mark.parametrize("path", ["messages", "notes"])
+def test_a_name_in_a_saved_reply_that_nothing_fills_in_stops_the_message_too(
+    web: Web, desk: Browser, alice: Agent, path: str
+) -> None:
+    web.customer("Help")
+    alice.call("save_reply", values={"name": "Order", "message": "It is {{order.id}}."})  # of an earlier version
+    [found] = desk.get("/tickets/1001/replies").json or []
+    for text, status in ((found["text"], 422), ("It is {{order.id}}.", 303), ("It is 1042.", 303)):
+        answer = desk.post(f"/tickets/1001/{path}", message=text, client_message_id=new_id())
+        assert answer.status_code == status
+        assert ("Write something in place of {{order.id?}}, or remove it." in unescape(answer.text)) == (status == 422)
+
+
 def test_what_a_customer_writes_is_never_stopped_for_its_braces(web: Web) -> None:
     assert web.customer("{{customer.name}}").post("/chat/messages", message="{{agent.name}}").status_code == 303
 
@@ -190,7 +209,12 @@ def test_a_sent_message_is_saved_in_two_clicks_with_the_name_left_open(web: Web,
     form = unescape(desk.get(unescape(link)).text)
     assert "Hi {{customer.first_name|there}}, dear {{customer.name}}: Verandas are closed.</textarea>" in form
     answer = desk.post("/replies", name="Verandas", message="Closed.", ticket="1001")
-    assert answer.headers["Location"] == "/agent?ticket=1001"
+    saved = id_of(alice, "Verandas")
+    assert answer.headers["Location"] == f"/agent?ticket=1001&saved={saved}"
+    back = desk.get(answer.headers["Location"]).text
+    assert "Saved the reply <bdi>Verandas</bdi>." in back.split('id="toast"')[1]
+    assert f'href="/replies/{saved}"' in back
+    assert "Saved the reply" not in desk.get("/agent?ticket=1001&saved=other").text
     assert "Help" not in desk.get("/replies/new?ticket=1001&seq=1").text  # a customer's message is nobody's reply
     assert desk.get("/replies/new?ticket=999&seq=1").status_code == 404
     assert desk.get("/replies/new?ticket=x&seq=-1").status_code == 200

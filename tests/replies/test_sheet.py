@@ -80,6 +80,11 @@ def test_files_of_other_programs_are_understood(content: bytes) -> None:
         (b"name,text\nA,b\nB,c\na,d\n", "Line 4: Line 2 already has this name."),
         (b"name,text\n" + b"x" * 81 + b",c\n", "Line 2: The name has more than 80 characters."),
         (b"name,text\nA," + b"x" * 8001 + b"\n", "Line 2: The text has more than 8000 characters."),
+        (
+            b"name,text\nA,b\nB,{{order.id}}\n",
+            "Line 3: Nothing fills in {{order.id}}. The names are: customer.first_name, customer.name, ticket.number, "
+            "agent.first_name, agent.name, desk.name.",
+        ),
         (b'name,text\nA,"b\n', "Line 2: This line is not written as CSV."),
         ("name,text\nA,ü\n".encode("latin-1"), "This file is not in UTF-8. Save it as “CSV UTF-8”."),
         (

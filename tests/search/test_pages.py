@@ -57,6 +57,15 @@ def test_nothing_found_says_what_to_do_and_an_operator_that_is_none_is_named(des
     assert "<bdi>is:purple</bdi>" in page
 
 
+@pytest.mark.parametrize("typed", ["!!!", "?", "«…»", "is:purple"])
+def test_where_there_is_nothing_to_search_for_nothing_is_found_and_it_is_said(desk: Browser, typed: str) -> None:
+    page = desk.get("/search", query_string={"q": typed}).text
+    assert f"Not understood, so left out: <bdi>{typed}</bdi>" in page
+    assert "There is nothing else to search for." in page
+    assert 'class="hit"' not in page
+    assert 'class="hit"' in desk.get("/search", query_string={"q": f"{typed} is:open"}).text
+
+
 def test_a_search_that_did_not_go_back_to_the_first_message_says_so(desk: Browser, rows: Any) -> None:
     assert "Only messages since" not in desk.get("/search?q=heating").text
     rows(

@@ -43,6 +43,13 @@ def test_an_operator_that_means_nothing_is_said_and_a_colon_in_a_word_is_none() 
     assert parsed("note:this http://x from:").words == "note:this http://x from:"
 
 
+def test_words_without_a_letter_or_a_digit_are_said_to_be_none() -> None:
+    query = parsed("!!! … tag:a")
+    assert (query.words, query.tags, query.unknown) == ("", ["a"], ["!!! …"])
+    for text in ("!!! 7", "👍", "配", "€", "C++"):
+        assert (parsed(text).words, parsed(text).unknown) == (text, [])
+
+
 def test_what_is_far_too_long_is_cut_before_it_is_looked_at() -> None:
     assert len(parsed("x" * 100_000).text) == 200
     assert len(parsed("tag:a " * 50).tags) == 5

@@ -55,6 +55,11 @@ def test_what_is_not_there_is_not_found(vera: Visitor, alice: Agent, words: str)
     assert found(alice, words) == []
 
 
+def test_words_without_a_letter_or_a_digit_find_nothing(vera: Visitor, alice: Agent) -> None:
+    assert found(alice, "!!!") == found(alice, " … ?") == found(alice, author="!!!") == found(alice, tags=["!!!"]) == []
+    assert found(alice, "!!!", states=["open"]) == found(alice) == [1001]
+
+
 def test_accents_case_and_punctuation_make_no_difference(vera: Visitor, alice: Agent) -> None:
     cases: list[tuple[str, str]] = [
         ("Größe 42 für die Straße", "grosse strasse"),

@@ -66,6 +66,52 @@ def test_what_was_done_with_many_tickets_is_taken_back_as_it_was(
     assert [why["code"] for why in tickets.undo(carol, act, done)["refused"]] == ["changed_since"] * 3
 
 
+@pytest.mark.parametrize(
+    "was", ["snoozed_until = now() + interval '2 hours'", "snoozed_until = 'infinity'", "woke_at = now()"]
+)
+@pytest.mark.parametrize("act", ["close", "assign", "snooze", "return"])
+def test_a_ticket_that_was_snoozed_or_back_is_so_again_when_what_was_done_is_taken_back(
+    tickets: Tickets, carol: Agent, rows: Any, act: str, was: str
+) -> None:
+    state = (
+        "select status, assigned_agent_id, snoozed_until::text, woke_at::text, urgency, awaiting_since::text, held,"
+        " given_back_by from tickets order by number"
+    )
+    carol.call("set_availability", availability="away")
+    numbers = tickets.numbers[:2] if act == "return" else tickets.numbers
+    rows(f"update tickets set {was} where number = any (%s)", numbers)
+    rows("update tickets set urgency = 2, held = 'link', given_back_by = %s where status = 'waiting'", carol.id)
+    before = rows(state)
+    if act == "return":
+        done = {"changes": [carol.call("unassign_ticket", number=number) for number in numbers]}
+    else:
+        [(later,)] = rows("select (now() + interval '1 hour')::text")
+        value = {"assign": carol.id, "snooze": later}.get(act)
+        done = carol.call("change_tickets", numbers=numbers, act=act, value=value)
+    assert rows(state) != before
+    carol._database.call("sweep_assignment")
+    changes = [{"number": change["number"], "version": change["version"]} for change in done["changes"]]
+    assert tickets.undo(carol, act, {"changes": changes})["refused"] == []
+    carol._database.call("sweep_assignment")
+    assert rows(state) == before
+
+
+def test_a_snooze_that_ended_while_a_ticket_was_closed_has_brought_it_back(
+    tickets: Tickets, alice: Agent, rows: Any
+) -> None:
+    number = tickets.numbers[0]
+    rows("update tickets set snoozed_until = now() + interval '1 hour' where number = %s", number)
+    done = alice.call("change_tickets", numbers=[number], act="close")
+    rows(
+        "update events set detail = detail || jsonb_build_object('snoozed_until', now() - interval '1 second')"
+        " where kind = 'ticket.closed'"
+    )
+    assert tickets.undo(alice, "close", done)["done"] == [number]
+    assert rows("select snoozed_until is null, woke_at < now() from tickets where number = %s", number) == [
+        (True, True)
+    ]
+
+
 def test_a_customer_whose_ticket_was_closed_by_mistake_waits_for_as_long_as_before(
     tickets: Tickets, carol: Agent, rows: Any
 ) -> None:

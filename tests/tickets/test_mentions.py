@@ -11,7 +11,7 @@ from supportchat.rendering.markup import MOST_BLOCKS, with_mentions
 from tests.cast import Agent
 from tests.web import Browser, Web
 
-BOB = '<span class="mention" data-mention="b">{}</span>'
+BOB = '<bdi class="mention" data-mention="b">{}</bdi>'
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_only_a_note_opens_the_list(desk: Browser) -> None:
 def test_a_name_typed_in_full_mentions_with_and_without_scripts(desk: Browser, web: Web, htmx: bool) -> None:
     desk.post("/tickets/1001/notes", htmx=htmx, message="Please, @bob ortiz")
     assert re.search(
-        r'<span class="mention" data-mention="[0-9a-f-]{36}">@bob ortiz</span>', desk.get("/agent?ticket=1001").text
+        r'<bdi class="mention" data-mention="[0-9a-f-]{36}">@bob ortiz</bdi>', desk.get("/agent?ticket=1001").text
     )
     assert row_in(web.agent("bob").get("/agent?view=all").text).count("hidden") < row_in(desk.get("/agent").text).count(
         "hidden"

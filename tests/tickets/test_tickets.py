@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -235,12 +236,36 @@ def test_a_reply_that_crosses_the_customers_messages_is_kept_and_sent_when_it_is
     assert desk.post("/tickets/1001/messages", message="Did you try?").status_code == 303
 
 
+def taken_back_by(toast: str) -> dict[str, str]:
+    """The fields of the form with Undo."""
+    return dict(re.findall(r'name="(act|change)" value="([^"]+)"', toast))
+
+
+@pytest.mark.parametrize("act", ["assign", "snooze", "close"])
+def test_undo_at_the_desk_gives_back_the_snooze_and_the_mark_that_a_ticket_had(
+    desk: Browser, alice: Agent, bob: Agent, rows: Any, act: str
+) -> None:
+    bob.come()
+    state = "select status, assigned_agent_id, snoozed_until, woke_at from tickets"
+    for was in ("woke_at = now()", "woke_at = null, snoozed_until = now() + interval '2 hours'"):
+        rows(f"update tickets set {was}")
+        before = rows(state)
+        if act == "assign":
+            toast = desk.post("/tickets/1001/assignment", htmx=True, agent=bob.id, expected=alice.id).text
+            desk.post("/tickets/undo", htmx=True, **taken_back_by(toast))
+        else:
+            path = "/tickets/1001/snooze" if act == "snooze" else "/tickets/1001/closure"
+            toast = desk.post(path, htmx=True, until="hour").text
+            assert rows(state) != before
+            undo = re.findall(r'hx-delete="([^"]+)"', toast.split('class="toast__undo"')[1])[0]
+            assert desk.send("DELETE", unescape(undo), htmx=True).status_code == 200
+        assert rows(state) == before
+
+
 def test_who_has_handed_a_ticket_over_is_offered_a_way_back(desk: Browser, alice: Agent, bob: Agent) -> None:
     bob.come()
     handed = desk.post("/tickets/1001/assignment", htmx=True, agent=bob.id, expected=alice.id).text
     assert "Handed #1001 over to <bdi>Bob</bdi>." in handed
-    [undo] = re.findall(r"<form data-undo.*?</form>", handed, re.DOTALL)
-    fields = dict(re.findall(r'name="(agent|expected)" value="([^"]+)"', undo))
-    back = desk.post("/tickets/1001/assignment", htmx=True, undo="yes", **fields).text
-    assert "Assigned to you" in back
+    back = desk.post("/tickets/undo", htmx=True, **taken_back_by(handed)).text
+    assert "Assigned to you" in desk.get("/agent?ticket=1001").text
     assert '<hx-partial hx-target="#toast" hx-swap="innerHTML"></hx-partial>' in back

@@ -28,9 +28,10 @@ if (form) {
     chooseNone();
     document.getElementById("queue").focus({ preventScroll: true });
   });
-  document.addEventListener("keydown", (event) => {
+  const onEscape = (event) => {
     if (event.key === "Escape" && picks().length && !document.querySelector("dialog[open], details.menu[open]"))
       chooseNone();
-  });
+  };
+  document.addEventListener("keydown", onEscape, true); // before the key has closed a menu
   window.addEventListener("pageshow", count);
 }

@@ -37,6 +37,17 @@ desk?.addEventListener("htmx:before:request", ({ detail }) => {
   if (detail.ctx.sourceEvent?.type === "click") notice.replaceChildren();
 });
 
+// What a page brings along is read out only when it comes into a place that is there already. It is said once.
+const brought = document.querySelector("[data-brought]");
+if (brought) {
+  const place = brought.parentElement;
+  brought.remove();
+  setTimeout(() => place.childElementCount || place.append(brought), 300);
+  const address = new URL(window.location);
+  address.searchParams.delete("saved");
+  history.replaceState(history.state, "", address);
+}
+
 // CSS pauses the animation while a toast is pointed at or has the focus.
 document.addEventListener("animationend", ({ target }) => {
   if (target.matches("[data-toast]")) target.remove();

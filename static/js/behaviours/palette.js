@@ -11,6 +11,7 @@ const input = dialog?.querySelector("[data-palette-input]");
 const list = dialog?.querySelector("[data-palette-list]");
 const FEW = 5; // tickets, while nothing is typed
 let does = new Map();
+let number = ""; // of the ticket that it is about
 
 // Enter without choosing never ends anything.
 class Palette extends Combobox {
@@ -97,12 +98,24 @@ function groupWith(name, options) {
   return group;
 }
 
-function open() {
-  input.value = "";
+function showTicket() {
+  number = openTicket();
   const title = document.querySelector("[data-ticket-title]")?.textContent.replace(/\s+/g, " ").trim() ?? "";
   const context = dialog.querySelector("[data-palette-context]");
   context.hidden = !title;
   context.textContent = title;
+}
+
+// An answer may turn the page to another ticket under it.
+function follow() {
+  if (!dialog.open || number === openTicket()) return;
+  showTicket();
+  show();
+}
+
+function open() {
+  input.value = "";
+  showTicket();
   dialog.showModal();
   combobox.start();
   show();
@@ -116,6 +129,7 @@ if (dialog) {
   document.addEventListener("click", ({ target }) => target.closest("[data-open-palette]") && open());
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
   dialog.addEventListener("close", () => combobox.stop());
+  document.addEventListener("htmx:after:swap", follow);
   list.addEventListener("combobox-commit", ({ target }) => {
     const act = does.get(target.id);
     dialog.close(); // gives the focus back, from where the action may take it

@@ -1,5 +1,5 @@
 // "/" at the start of a word opens the list of saved replies above the box.
-import { addActs } from "../lib/acts.js";
+import { actsOf, addActs, showActs } from "../lib/acts.js";
 import { keep } from "../lib/drafts.js";
 import { insert, made, openLists } from "../lib/expanding.js";
 import { formWith, showRefusal, textOf } from "../lib/forms.js";
@@ -63,6 +63,14 @@ async function picture(form, path) {
 document.addEventListener("composer:sent", ({ target }) => {
   target.querySelector("[data-acts]")?.replaceChildren();
   keep(target);
+});
+
+// Who deletes the whole text does not want what was to happen after it.
+document.addEventListener("input", ({ target }) => {
+  const form = target.matches?.("[data-composer] [data-text]") && formWith(target);
+  if (!form || target.value || !actsOf(form).length) return;
+  showActs(form, []);
+  keep(form);
 });
 
 document.addEventListener("click", (event) => {

@@ -42,10 +42,17 @@ function noteFocus({ detail: { ctx } }) {
 function keepFocus({ detail: { ctx } }) {
   const lost = ctx.couldWrite === openTicket() && desk.querySelector("[data-claim-says]");
   if (lost) desk.querySelector("[data-queue-news]").textContent = lost.textContent.trim();
-  if (!ctx.hadFocus || document.activeElement !== document.body) return;
+  const { activeElement } = document;
+  if (!ctx.hadFocus || (activeElement !== document.body && isShown(activeElement))) return;
   const kept = [...desk.querySelectorAll("[data-kept-text], [data-claim-says]")].findLast(isShown);
   if (ctx.wasWriting && kept) kept.focus({ preventScroll: true });
   else moveFocus();
+}
+
+// What was chosen in a menu closes it, unless the answer stands there.
+function closeMenu({ detail: { ctx, tasks } }) {
+  const menu = ctx.sourceElement?.closest?.("#ticket details.menu");
+  if (menu && !tasks.some(({ target }) => menu.contains(target))) menu.open = false;
 }
 
 function focusMode({ target }) {
@@ -54,11 +61,12 @@ function focusMode({ target }) {
   if (modes) modes.parentElement.dataset.writes = target.value; // for browsers without :has()
 }
 
-// If the agent opened another ticket while this one was being closed, that one stays.
+// If the agent opened another ticket while this one was being closed, or brought back, that one stays.
+const noteTicket = ({ detail: { ctx } }) => (ctx.openTicket = openTicket());
+
 function keepChoice({ detail: { ctx, tasks } }) {
   const isPane = ctx.response?.raw.headers.get("HX-Retarget") === "#ticket";
-  const closed = isPane && ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/\w+$/);
-  if (!closed || closed[1] === openTicket()) return;
+  if (!isPane || ctx.openTicket === openTicket()) return;
   delete ctx.hx.pushurl;
   ctx.target = null; // nothing of it is shown there, and the focus stays
   dropTasks(tasks, ({ target }) => target?.id !== "toast");
@@ -98,9 +106,11 @@ if (desk) {
   desk.addEventListener("htmx:after:swap", onSwapped);
   desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
   desk.addEventListener("change", focusMode);
+  desk.addEventListener("htmx:config:request", noteTicket);
   document.addEventListener("htmx:before:swap", keepChoice); // a form that has left the page tells only the document
   document.addEventListener("htmx:before:swap", dropOvertaken);
   document.addEventListener("htmx:before:swap", noteFocus);
+  document.addEventListener("htmx:before:swap", closeMenu);
   document.addEventListener("htmx:after:swap", keepFocus);
   document.addEventListener("live:ticket_changed", fetchChanges);
   document.addEventListener("live:ticket_version", compareVersion);

@@ -2,8 +2,10 @@
 import "@github/text-expander-element";
 import { textOf } from "./forms.js";
 import { ask } from "./http.js";
+import { pause } from "./timing.js";
 
 const NONE = { matched: false };
+const PATIENCE = 2000; // then Enter does what it does without a list
 let isInserting = false;
 
 // Its events do not bubble.
@@ -17,7 +19,10 @@ export function openLists(key, { addressOf, listOf, choose, typedOf = (text) => 
     const text = typedOf(detail.text);
     if (text === null) return;
     expander.typed = text;
-    detail.provide(offered(expander, text));
+    const list = offered(expander, text);
+    expander.awaited = list;
+    list.finally(() => (expander.awaited = expander.awaited === list ? null : expander.awaited));
+    detail.provide(list);
   });
 
   on("text-expander-value", (event) => {
@@ -86,6 +91,23 @@ on("text-expander-activate", ({ target: expander }) => {
     box.removeAttribute("role");
     box.removeAttribute("aria-expanded");
   });
+});
+
+// Who types and presses Enter faster than the list comes means what it will offer, not the key and what is behind it.
+on("keydown", async (event) => {
+  const { key, target: box, code } = event;
+  const expander = box.closest?.("text-expander");
+  const hasModifier = event.shiftKey || event.ctrlKey || event.altKey || event.metaKey;
+  if (key !== "Enter" || !expander?.awaited || hasModifier || event.isComposing || event.keyCode === 229) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (event.repeat) return;
+  const text = box.value;
+  await Promise.race([expander.awaited, pause(PATIENCE)]);
+  expander.awaited = null;
+  await pause(0); // until it is shown
+  if (document.activeElement !== box || box.value !== text) return;
+  box.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true, cancelable: true }));
 });
 
 // In Safari the Enter that ends a composition comes after it has ended.

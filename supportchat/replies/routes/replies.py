@@ -22,6 +22,7 @@ from ...web.forms import uploaded_image, whole_number
 from ...web.policies import for_people_with
 from ...web.sentences import sentence
 from ..forms import AFTER, NAME_CHARACTERS, ReplyForm
+from ..saved import just_saved
 from .blueprint import bp, list_page, reply_for
 
 REPLY = "/replies/<uuid:reply_id>"
@@ -31,7 +32,7 @@ REPLY = "/replies/<uuid:reply_id>"
 @for_people_with("answer")
 def index() -> ResponseReturnValue:
     """Show the replies that somebody can use."""
-    return list_page()
+    return list_page(saved=just_saved())
 
 
 @bp.post("/replies/undo")
@@ -86,7 +87,7 @@ def _save(form: ReplyForm, reply: SavedReply | None) -> ResponseReturnValue:
     if not form.validate():
         return _page(form, reply), 422
     try:
-        _store(form, reply)
+        saved = _store(form, reply)
     except (ImageRefused, StoreUnavailable) as error:
         status, code, detail = described(error)
         return _page(form, reply, picture_error=sentence(code, detail)), status
@@ -97,11 +98,12 @@ def _save(form: ReplyForm, reply: SavedReply | None) -> ResponseReturnValue:
         status, code, detail = described(error)
         return _page(form, reply, error=sentence(code, detail)), status
     number = whole_number("ticket")
-    return redirect(url_for("agents.desk", ticket=number) if number else url_for("replies.index"), 303)
+    page = url_for("agents.desk", ticket=number, saved=saved) if number else url_for("replies.index", saved=saved)
+    return redirect(page, 303)
 
 
-def _store(form: ReplyForm, reply: SavedReply | None) -> None:
-    """Store the picture of the form, if there is one, and the reply."""
+def _store(form: ReplyForm, reply: SavedReply | None) -> str:
+    """Store the picture of the form, if there is one, and the reply. Return its id."""
     values, upload = form.values, uploaded_image()
     if upload is not None:
         owner = agent_token_hash()
@@ -119,6 +121,7 @@ def _store(form: ReplyForm, reply: SavedReply | None) -> None:
             _delete_picture(values["picture"]["key"])
         raise
     _delete_picture(changed["unneeded"])
+    return changed["reply"]["id"]
 
 
 def _delete_picture(key: str | None) -> None:

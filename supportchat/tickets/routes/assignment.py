@@ -7,11 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.rows import Ticket
-from ...rendering.fragments import joined, partial
 from ...web.forms import uuid_of
-from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
-from .blueprint import TICKET, bp, changed, to_desk, with_undo
+from .blueprint import TICKET, after_action, bp, with_undo
 
 
 @bp.get(f"{TICKET}/assignment")
@@ -27,19 +25,12 @@ def colleagues(number: int) -> ResponseReturnValue:
 def assign(number: int) -> ResponseReturnValue:
     """Claim a ticket, or hand it over: `agent` is who gets it, `expected` whom the page showed ('' for nobody).
 
-    Whoever has handed one over is offered a way back; `undo` says that they took it.
+    Whoever has handed one over is offered a way back.
     """
     agent_id, had = g.agent["id"], _agent_id("expected")
     to = _agent_id("agent") or agent_id
     ticket: Ticket = call("assign_ticket", agent_id=agent_id, number=number, assignee_id=to, expected_id=had)
-    if not from_htmx():
-        return to_desk(number)
-    if "undo" in request.form:
-        return joined(changed(ticket), partial("", "#toast"))
-    if had is None or to in (agent_id, had):
-        return changed(ticket)
-    toast = render_template("tickets/_toast.html", number=number, done="handed_over", to=ticket["agent"], had=had)
-    return joined(changed(ticket), partial(toast, "#toast"))
+    return after_action(ticket) if had is None or to in (agent_id, had) else with_undo(ticket, "assign")
 
 
 @bp.delete(f"{TICKET}/assignment")

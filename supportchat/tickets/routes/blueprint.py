@@ -9,7 +9,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from ...database import Conflict, DatabaseError, call
-from ...database.rows import QueueAhead, Ticket
+from ...database.rows import QueueAhead, Ticket, UndoneTickets
 from ...rendering.fragments import joined, partial
 from ...web.errors import on_refusal
 from ...web.htmx import from_htmx, shown_address
@@ -46,6 +46,17 @@ def ticket_for(number: int) -> Ticket:
     return ticket
 
 
+def taken_back(act: str, changes: list[dict[str, int]]) -> UndoneTickets:
+    """Take back what was done with tickets: `act` is one of `undo.ACTS`.
+
+    :raise Conflict: when it was one ticket, and something has become of it since.
+    """
+    undone: UndoneTickets = call("undo_tickets", agent_id=g.agent["id"], act=act, changes=changes)
+    if len(changes) == 1 and undone["refused"]:
+        raise Conflict(undone["refused"][0]["code"], undone["refused"][0]["detail"])
+    return undone
+
+
 def after_action(ticket: Ticket) -> ResponseReturnValue:
     """Answer what has changed a ticket: with what that has made of it, or by leading back to it."""
     return changed(ticket) if from_htmx() else to_desk(ticket["number"])
@@ -74,12 +85,15 @@ def to_desk(number: int) -> ResponseReturnValue:
 
 
 def changed(ticket: Ticket) -> str:
-    """Render what a change of its state makes of a ticket's head, composer and customer; lines come by the socket."""
+    """Render what a change of its state makes of a ticket's head, composer and customer; lines come by the socket.
+
+    They are morphed: a colleague's change must neither close a menu nor take a text from somebody who is using it.
+    """
     values, number = state_values(ticket), ticket["number"]
     return joined(
-        partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}"),
+        partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}", "innerMorph"),
         partial(render_template("tickets/_composer.html", **values), f"#ticket-composer-{number}", "innerMorph"),
-        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerHTML"),
+        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerMorph"),
     )
 
 

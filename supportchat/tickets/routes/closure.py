@@ -25,8 +25,9 @@ def go_on(closed: ClosedTicket, done: str = "closed") -> Paned:
 
     :param done: 'closed', 'spam', 'spam_banned' or 'snoozed'.
     """
-    number = closed["ticket"]["number"]
-    toast = render_template("tickets/_toast.html", number=number, done=done)
+    number, version = closed["ticket"]["number"], closed["ticket"]["version"]
+    changes = [{"number": number, "version": version}]
+    toast = render_template("tickets/_toast.html", number=number, done=done, changes=changes)
     return turn_to_next(closed["queue"], toast, leaving=number)
 
 

@@ -76,7 +76,8 @@ def hold(number: int, answer: Answer, goes_on: bool) -> ResponseReturnValue:
         queue: Queue = call("list_tickets", agent_id=g.agent["id"], view="mine", limit=2)
         content, headers = turn_to_next(queue, toast, leaving=number)
         return content, headers | ACCEPTED
-    return joined(_shown(number, rows), partial(toast, "#toast")), ACCEPTED
+    # The list that the form names may have left the page with its ticket: htmx would show nothing then.
+    return joined(_shown(number, rows), partial(toast, "#toast")), ACCEPTED | {"HX-Retarget": "#toast"}
 
 
 def _held(number: int) -> list[HeldReply]:

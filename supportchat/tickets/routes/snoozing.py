@@ -7,10 +7,11 @@ from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.rows import ClosedTicket, Ticket
+from ...web.forms import whole_number
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..times import due_time
-from .blueprint import TICKET, after_return, bp, to_desk
+from .blueprint import TICKET, after_return, bp, taken_back, ticket_for, to_desk
 from .closure import go_on
 
 FIELD_CHARACTERS = 64
@@ -36,6 +37,10 @@ def snooze(number: int) -> ResponseReturnValue:
 @bp.post(f"{TICKET}/snooze/delete", endpoint="unsnooze_by_form")
 @for_people_with("answer")
 def unsnooze(number: int) -> ResponseReturnValue:
-    """Bring a snoozed ticket back. With `show` the page turns to it."""
+    """Bring a snoozed ticket back. With `show` the page turns to it, with `version` it is as before that."""
+    version = whole_number("version")
+    if version:
+        taken_back("snooze", [{"number": number, "version": version}])
+        return after_return(ticket_for(number))
     ticket: Ticket = call("unsnooze_ticket", agent_id=g.agent["id"], number=number)
     return after_return(ticket)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from flask import g, redirect, render_template, request
+from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ...database import Conflict, Invalid, call
-from ...database.rows import UndoneTickets
+from ...database import Invalid
 from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx, is_shown
 from ...web.policies import for_people_with
 from ...web.redirects import sending_page
 from . import bulk
-from .blueprint import bp, changed, ticket_for
+from .blueprint import bp, changed, taken_back, ticket_for
 
 ACTS = (*bulk.ACTS, "return")
 
@@ -27,9 +26,7 @@ def undo() -> ResponseReturnValue:
     )
     if act not in ACTS or not changes:
         raise Invalid("not_understood")
-    undone: UndoneTickets = call("undo_tickets", agent_id=g.agent["id"], act=act, changes=changes)
-    if len(changes) == 1 and undone["refused"]:
-        raise Conflict(undone["refused"][0]["code"], undone["refused"][0]["detail"])
+    undone = taken_back(act, changes)
     if not from_htmx():
         return redirect(sending_page(), 303)
     toast = render_template("tickets/_undone.html", undone=undone) if undone["refused"] else ""
