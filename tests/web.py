@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from supportchat.agents.logins import begin_session
 from supportchat.web.cookies import cookie_name
 
-from .cast import agent_id
+from .cast import PASSWORD, agent_id, email_of
 
 ORIGIN = "http://localhost"
 
@@ -77,6 +77,14 @@ class Web:
         assert begun is not None
         assert not begun.needs_code
         return self._with_cookies(a=begun.token, k=begun.browser)
+
+    def log_in(self, name: str) -> Browser:
+        """Return a browser in which an agent has just logged in by the form."""
+        browser = Browser(self._app)
+        browser.get("/agent/login")
+        answer = browser.post("/agent/login", email=email_of(name), password=PASSWORD)
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        return browser
 
     def _with_cookies(self, **values: str) -> Browser:
         browser = Browser(self._app)
