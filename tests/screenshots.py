@@ -91,14 +91,14 @@ def go_through(
 
         connection.execute("update agents set lease_expires_at = null")
 
-        alice = Agent(browser.new_context(**options), server.url)
+        alice = Agent(browser.new_context(**options), server.url, database)
         alice.page.goto(f"{server.url}/agent/login")
         shot(alice, "login")
         alice.log_in()
         alice.is_live()
         shot(alice, "desk-empty")
 
-        vera = Customer(browser.new_context(**options), server.url).visit()
+        vera = Customer(browser.new_context(**options), server.url, database).visit()
         shot(vera, "start")
         vera.page.get_by_role("button", name="Start Chat").click()
         vera.sees("Write a message")
@@ -151,7 +151,7 @@ def go_through(
         alice.page.locator("[data-pick]").first.check(force=True)
         shot(alice, "desk-all")
         database.call("set_availability", agent_id=agent_id(database, "alice"), availability="away")
-        waiting = Customer(browser.new_context(**options), server.url)
+        waiting = Customer(browser.new_context(**options), server.url, database)
         waiting.start("Is anybody there?", name="Nils")
         shot(waiting, "chat-waiting")
         alice.page.goto(f"{server.url}/agent?view=unassigned")
@@ -161,7 +161,7 @@ def go_through(
         database.call("close_chat", visitor=token_hash(KEY))
         shot(vera, "chat-ended")
 
-        carol = Agent(browser.new_context(**options), server.url).log_in("carol", "/status")
+        carol = Agent(browser.new_context(**options), server.url, database).log_in("carol", "/status")
         shot(carol, "status")
         connection.execute("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
         carol.page.reload()

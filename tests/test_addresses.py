@@ -159,7 +159,7 @@ def test_neither_does_one_to_an_address_that_is_none_and_its_body_is_not_read(
 
 def test_a_link_on_another_site_finds_the_agent_logged_in_and_a_form_there_does_nothing(web: Web, rows: Any) -> None:
     web.customer()
-    agent = web.agent("alice")
+    agent = web.log_in("alice")
     cookie = agent.client.get_cookie("a")
     assert cookie is not None
     assert cookie.same_site == "Lax"
@@ -424,7 +424,7 @@ def test_who_tries_what_they_have_no_right_to_is_logged(web: Web, caplog: Any, a
 
 
 def test_each_login_has_its_line_without_a_password(web: Web, caplog: Any) -> None:
-    web.agent("alice")
+    web.log_in("alice")
     browser = web.visitor()
     browser.get("/agent/login")
     browser.post("/agent/login", email="alice@example.com", password="my secret guess")

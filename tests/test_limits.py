@@ -253,7 +253,7 @@ def test_an_address_that_guesses_at_many_accounts_is_told_to_wait(web: Web) -> N
 
 
 def test_an_agent_gets_in_from_a_browser_that_knows_them_while_others_guess(web: Web) -> None:
-    hers = web.agent("alice")
+    hers = web.log_in("alice")
     hers.post("/agent/logout")
     stranger = web.visitor()
     stranger.get("/agent/login")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from flask import Flask
@@ -63,7 +64,7 @@ class Web:
 
     def customer(self, message: str = "Hello", **fields: Any) -> Browser:
         """Return a browser whose chat has begun."""
-        browser = self.visitor()
+        browser = self._with_cookies(c=secrets.token_urlsafe(32))
         answer = browser.post("/chat", message=message, **fields)
         assert answer.status_code == 303, answer.get_data(as_text=True)
         browser.get("/chat")
@@ -71,21 +72,24 @@ class Web:
 
     def agent(self, name: str) -> Browser:
         """Return a browser in which an agent has logged in before: what a login stores, without its two pages."""
-        browser, database = Browser(self._app), self._app.extensions["database"]
         with self._app.test_request_context():
-            begun = begin_session(agent_id(database, name))
-            assert begun is not None
-            assert not begun.needs_code
-            names = cookie_name("a"), cookie_name("k")
-        for cookie, value in zip(names, (begun.token, begun.browser), strict=True):
-            browser.client.set_cookie(cookie, value)
-        return browser
+            begun = begin_session(agent_id(self._app.extensions["database"], name))
+        assert begun is not None
+        assert not begun.needs_code
+        return self._with_cookies(a=begun.token, k=begun.browser)
 
     def log_in(self, name: str) -> Browser:
-        """Return a browser in which an agent has just logged in, by the form."""
+        """Return a browser in which an agent has just logged in by the form."""
         browser = Browser(self._app)
         browser.get("/agent/login")
         answer = browser.post("/agent/login", email=email_of(name), password=PASSWORD)
         assert answer.status_code == 303, answer.get_data(as_text=True)
-        browser.get("/agent")
+        return browser
+
+    def _with_cookies(self, **values: str) -> Browser:
+        browser = Browser(self._app)
+        with self._app.test_request_context():
+            names = [cookie_name(name) for name in values]
+        for name, value in zip(names, values.values(), strict=True):
+            browser.client.set_cookie(name, value)
         return browser

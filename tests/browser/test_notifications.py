@@ -43,9 +43,7 @@ def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
 @pytest.fixture
 def desk(context: BrowserContext, server: Server, database: Database) -> Agent:
     """Alice's desk, which she does not look at."""
-    made = Agent(context, server.url)
-    made.database = database
-    made.come("alice")
+    made = Agent(context, server.url, database).come("alice")
     made.is_live()
     return made
 

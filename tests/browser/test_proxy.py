@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from supportchat.config import Config
-from tests.cast import Cast
+from supportchat.database import Database
 from tests.server import Server, free_port
 
 from .conftest import Agent, Customer
@@ -67,9 +67,9 @@ def address(config: Config) -> Iterator[str]:
 
 
 def test_pages_are_live_behind_a_proxy_that_keeps_the_host_to_itself(
-    browser: Browser, address: str, cast: Cast
+    browser: Browser, address: str, database: Database
 ) -> None:
-    vera, alice = (kind(browser.new_context(locale="en-GB"), address) for kind in (Customer, Agent))
+    vera, alice = (kind(browser.new_context(locale="en-GB"), address, database) for kind in (Customer, Agent))
     assert isinstance(vera, Customer)
     assert isinstance(alice, Agent)
     alice.log_in()

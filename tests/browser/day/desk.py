@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, expect
 
+from supportchat.database import Database
 from tests.browser.conftest import Agent
 from tests.cast import PASSWORD, email_of
 
@@ -25,8 +26,8 @@ document.addEventListener("pointerdown", ({ isTrusted }) => isTrusted && keep("c
 class Typist(Agent):
     """An agent whose mouse is broken."""
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
-        super().__init__(context, url)
+    def __init__(self, context: BrowserContext, url: str, database: Database) -> None:
+        super().__init__(context, url, database)
         self.name = ""
         self.presses = 0
         self.context.add_init_script(WATCH)
