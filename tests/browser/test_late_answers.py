@@ -133,6 +133,18 @@ def test_a_ticket_that_was_opened_meanwhile_stays(alice: Agent, database: Databa
         expect(alice.page.locator("#note-text")).to_be_focused()
 
 
+def test_a_ticket_that_was_opened_again_while_it_was_being_closed_stays(alice: Agent, database: Database) -> None:
+    start(database, 2)
+    alice.open(1001)
+    late = Late(alice, "1001/closure", press_close)
+    with alice.page.expect_response("**/tickets/1001"):
+        alice.row(1001).get_by_role("link").click()
+    expect(alice.page.get_by_role("button", name="Reopen")).to_be_visible()
+    late.come()
+    expect(toast(alice)).to_contain_text("Closed #1001.")
+    shows(alice, 1001)
+
+
 @pytest.mark.parametrize("keys", ["Enter", "Control+Shift+Enter"])
 def test_a_held_reply_can_be_taken_back_although_another_ticket_was_opened(
     alice: Agent, database: Database, keys: str

@@ -61,12 +61,18 @@ function focusMode({ target }) {
   if (modes) modes.parentElement.dataset.writes = target.value; // for browsers without :has()
 }
 
-// If the agent opened another ticket while this one was being closed, or brought back, that one stays.
-const noteTicket = ({ detail: { ctx } }) => (ctx.openTicket = openTicket());
+// If the agent opened a ticket while this one was being closed, or brought back, that one stays: also the same one.
+let choices = 0;
+const shownNow = () => `${openTicket()} ${choices}`;
+
+function noteTicket({ target, detail: { ctx } }) {
+  if (target.id === "ticket") choices += 1;
+  ctx.shown = shownNow();
+}
 
 function keepChoice({ detail: { ctx, tasks } }) {
   const isPane = ctx.response?.raw.headers.get("HX-Retarget") === "#ticket";
-  if (!isPane || ctx.openTicket === openTicket()) return;
+  if (!isPane || ctx.shown === shownNow()) return;
   delete ctx.hx.pushurl;
   ctx.target = null; // nothing of it is shown there, and the focus stays
   dropTasks(tasks, ({ target }) => target?.id !== "toast");
@@ -103,6 +109,7 @@ function dropForAnotherTicket(event) {
 }
 
 if (desk) {
+  htmx.config.morphIgnore.push("open"); // a colleague's change closes no menu
   desk.addEventListener("htmx:after:swap", onSwapped);
   desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
   desk.addEventListener("change", focusMode);
