@@ -8411,8 +8411,14 @@ select _supportchat.record_script('functions/snooze.sql', 'd2a5ba01b03c');
 -- Each word of a line begins with the number of its slice, 65,536 lines (line_id >> 16), and '/': one index then finds the newest
 -- lines first, in steps whose size is known. After the '/', '=' marks what a customer is called, '@' who of the agents has written.
 
--- The words of a text, as the line of a number has them.
-create or replace function _supportchat.words_of(p_text text, p_line_id bigint, p_mark text default '')
+-- Of an earlier version, in which who has written was looked up apart.
+drop function if exists _supportchat.words_of(text, bigint, text);
+drop function if exists _supportchat.author_words(uuid, bigint);
+
+-- The words of a text, as the line of a number has them; with that by which lines of the agent are found who has written it.
+create or replace function _supportchat.words_of(
+    p_text text, p_line_id bigint, p_mark text default '', p_agent_id uuid default null
+)
 returns tsvector
 language plpgsql
 immutable
@@ -8422,7 +8428,10 @@ declare
     slice text := p_line_id >> 16;
     folded text := _supportchat.folded(p_text);
 begin
-    return case when folded <> '' then slice || '/' || p_mark || replace(folded, ' ', ' ' || slice || '/' || p_mark) else '' end::tsvector;
+    return concat_ws(' ',
+        case when folded <> '' then slice || '/' || p_mark || replace(folded, ' ', ' ' || slice || '/' || p_mark) end,
+        case when p_agent_id is not null then slice || '/' || _supportchat.author_word(p_agent_id) end
+    )::tsvector;
 end $$;
 
 -- The word by which lines of an agent are found.
@@ -8433,16 +8442,6 @@ immutable
 set search_path = ''
 as $$
     select '@' || left(replace(p_agent_id::text, '-', ''), 16)
-$$;
-
--- The same as part of a line's words: none for a line of a customer.
-create or replace function _supportchat.author_words(p_agent_id uuid, p_line_id bigint)
-returns tsvector
-language sql
-immutable
-set search_path = ''
-as $$
-    select coalesce((p_line_id >> 16) || '/' || _supportchat.author_word(p_agent_id), '')::tsvector
 $$;
 
 -- What is searched for, by the beginnings of words; '~' stands for the slice. Null for a text without any. Of many words the first 12
@@ -8578,8 +8577,7 @@ begin
     insert into public.search_lines (line_id, session_id, seq, words, created_at)
     select
         last_line + g.ordinality, m.session_id, m.seq,
-        _supportchat.words_of(m.message, last_line + g.ordinality)
-        || case when m.sender_agent_id is null then '' else _supportchat.author_words(m.sender_agent_id, last_line + g.ordinality) end,
+        _supportchat.words_of(m.message, last_line + g.ordinality, p_agent_id => m.sender_agent_id),
         m.created_at
     from unnest(gained) with ordinality as g
     join public.chat_messages m on m.session_id = g.session_id and m.seq = (g.detail ->> 'seq')::integer
@@ -8588,7 +8586,7 @@ begin
     insert into public.search_lines (line_id, session_id, seq, note_no, words, created_at)
     select
         last_line + g.ordinality, n.session_id, n.after_seq, n.note_no,
-        _supportchat.words_of(n.note, last_line + g.ordinality) || _supportchat.author_words(n.agent_id, last_line + g.ordinality),
+        _supportchat.words_of(n.note, last_line + g.ordinality, p_agent_id => n.agent_id),
         n.created_at
     from unnest(gained) with ordinality as g
     join public.ticket_notes n on n.session_id = g.session_id and n.note_no = (g.detail ->> 'note_no')::integer
@@ -8638,7 +8636,7 @@ begin
         insert into public.search_lines (line_id, session_id, seq, note_no, words, created_at)
         select
             line - place_of_line, ticket.session_id, seq, note_no,
-            _supportchat.words_of(text, line - place_of_line) || _supportchat.author_words(agent_id, line - place_of_line), created_at
+            _supportchat.words_of(text, line - place_of_line, p_agent_id => agent_id), created_at
         from (
             select own.*, row_number() over (order by own.seq desc, own.note_no desc) as place_of_line
             from (
@@ -9255,7 +9253,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'b7f5de9b7a96');
+select _supportchat.record_script('functions/search.sql', '09171b4ede5b');
 
 -- views.sql: searches with a name. Safe to run again.
 
