@@ -1,14 +1,12 @@
 import { hasTouchKeyboard } from "../lib/browser.js";
 import { keep, moveDraft, restore } from "../lib/drafts.js";
+import { isComposing } from "../lib/fields.js";
 import { formOf, formWith, hasConversation, keyOf, textOf } from "../lib/forms.js";
 import { outboxOf } from "../lib/outbox.js";
 import { keptPicture } from "../lib/pictures.js";
 import { recall, remembered } from "../lib/storage.js";
 import { behind, tidied } from "../lib/text.js";
 import { offerPicture } from "./pictures.js";
-
-// In Safari only this number marks the Enter that ends a Japanese, Chinese or Korean composition.
-const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
 document.addEventListener("keydown", (event) => {
   const form = formWith(event.target.closest?.("[data-text]"));

@@ -1,5 +1,6 @@
 // Lists that open above a composer while somebody types behind a key, with what the server finds for it.
 import "@github/text-expander-element";
+import { isComposing } from "./fields.js";
 import { textOf } from "./forms.js";
 import { ask } from "./http.js";
 import { pause } from "./timing.js";
@@ -98,7 +99,7 @@ on("keydown", async (event) => {
   const { key, target: box, code } = event;
   const expander = box.closest?.("text-expander");
   const hasModifier = event.shiftKey || event.ctrlKey || event.altKey || event.metaKey;
-  if (key !== "Enter" || !expander?.awaited || hasModifier || event.isComposing || event.keyCode === 229) return;
+  if (key !== "Enter" || !expander?.awaited || hasModifier || isComposing(event)) return;
   event.preventDefault();
   event.stopPropagation();
   if (event.repeat) return;

@@ -1,5 +1,6 @@
 // What a key press means, on every keyboard.
 import { matchKeyBindingPress, parseKeybinding } from "tinykeys";
+import { isComposing } from "./fields.js";
 import { word } from "./words.js";
 
 const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
@@ -22,10 +23,7 @@ export const spokenOf = (key) =>
 
 // Keys of an input method, accents that wait for their letter, and what AltGr makes: parts of a text.
 export const makesText = (event) =>
-  event.isComposing ||
-  event.keyCode === 229 ||
-  ["Dead", "Process", "Unidentified"].includes(event.key) ||
-  event.getModifierState("AltGraph");
+  isComposing(event) || ["Dead", "Process", "Unidentified"].includes(event.key) || event.getModifierState("AltGraph");
 
 export const isPress = (event, key) =>
   waysTo(event, key).some((way) => matchKeyBindingPress(event, parseKeybinding(way)[0]));
