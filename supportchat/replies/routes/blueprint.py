@@ -8,21 +8,17 @@ from flask import Blueprint, g, render_template
 
 from ...database import NotFound, call
 from ...database.rows import SavedReply
+from ..saved import just_saved, replies_of_agent
 
 bp = Blueprint("replies", __name__)
-
-
-def replies_of_agent() -> list[SavedReply]:
-    """Return the replies that the agent who asks can use."""
-    found: list[SavedReply] = call("list_replies", agent_id=g.agent["id"])
-    return found
 
 
 def list_page(**values: Any) -> str:
     """Render the page of saved replies, for those who may also with what is set for the whole desk."""
     if "manage_desk" in g.agent["rights"]:
         values["held_seconds"] = call("show_settings", agent_id=g.agent["id"])["undo_send_seconds"]
-    return render_template("replies/index.html", agent=g.agent, replies=replies_of_agent(), **values)
+    replies = replies_of_agent()
+    return render_template("replies/index.html", agent=g.agent, replies=replies, saved=just_saved(replies), **values)
 
 
 def reply_for(reply_id: object) -> SavedReply:

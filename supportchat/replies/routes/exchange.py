@@ -12,7 +12,8 @@ from ...database.rows import ImportedReplies
 from ...web.forms import uploaded_file
 from ...web.policies import for_people_with
 from .. import sheet
-from .blueprint import bp, list_page, replies_of_agent
+from ..saved import replies_of_agent
+from .blueprint import bp, list_page
 
 
 @bp.get("/replies/export")

@@ -22,7 +22,6 @@ from ...web.forms import uploaded_image, whole_number
 from ...web.policies import for_people_with
 from ...web.sentences import sentence
 from ..forms import AFTER, NAME_CHARACTERS, ReplyForm
-from ..saved import just_saved
 from .blueprint import bp, list_page, reply_for
 
 REPLY = "/replies/<uuid:reply_id>"
@@ -32,7 +31,7 @@ REPLY = "/replies/<uuid:reply_id>"
 @for_people_with("answer")
 def index() -> ResponseReturnValue:
     """Show the replies that somebody can use."""
-    return list_page(saved=just_saved())
+    return list_page()
 
 
 @bp.post("/replies/undo")
