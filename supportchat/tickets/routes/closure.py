@@ -26,8 +26,7 @@ def go_on(closed: ClosedTicket, done: str = "closed") -> Paned:
     :param done: 'closed', 'spam', 'spam_banned' or 'snoozed'.
     """
     number, version = closed["ticket"]["number"], closed["ticket"]["version"]
-    changes = [{"number": number, "version": version}]
-    toast = render_template("tickets/_toast.html", number=number, done=done, changes=changes)
+    toast = render_template("tickets/_toast.html", number=number, done=done, version=version)
     return turn_to_next(closed["queue"], toast, leaving=number)
 
 

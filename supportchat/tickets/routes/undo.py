@@ -20,10 +20,8 @@ ACTS = (*bulk.ACTS, "return")
 @for_people_with("answer")
 def undo() -> ResponseReturnValue:
     """Take back an `act`. Each `change` is the number of a ticket and the version that it got by that, as "1001.7"."""
-    act, changes = (
-        request.form.get("act", ""),
-        [_change(text) for text in request.form.getlist("change")[: bulk.AT_ONCE]],
-    )
+    act = request.form.get("act", "")
+    changes = [_change(text) for text in request.form.getlist("change")[: bulk.AT_ONCE]]
     if act not in ACTS or not changes:
         raise Invalid("not_understood")
     undone = taken_back(act, changes)
