@@ -26,6 +26,9 @@ CUT_AT_ONCE = 20  # then the client sends what is due: to cut 2,000 takes it a f
 LONGEST_AWAY = 40.0
 BATCH = 250
 SETTLE_SECONDS = 12.0
+LONGEST_TELLING = 120.0
+RESTS_FOR = 2.0
+RESTING = 0.1  # of a core
 RATE = 20
 # To find an agent for each that starts would count all tickets of all agents, each time.
 GIVE = """
@@ -63,12 +66,15 @@ def loaded(server: Server, tokens: dict[str, str]) -> list[Customer]:
     return customers
 
 
-async def all_told(server: Server) -> None:
-    """Wait until agents have been told of all who wait: each is told to the desk's hundred pages."""
-    before = -1
-    while (count := server.run("select count(*) from agent_alerts")[0][0]) != before:
-        before = count
-        await asyncio.sleep(SETTLE_SECONDS / 4)
+async def all_told(meter: Meter) -> None:
+    """Wait until the desk rests: each of its hundred pages is told of all who wait, and reads the queue again."""
+    used = meter.read()
+    async with asyncio.timeout(LONGEST_TELLING):
+        while True:
+            await asyncio.sleep(RESTS_FOR)
+            before, used = used, meter.read()
+            if used.server - before.server + used.postgres - before.postgres < RESTS_FOR * RESTING:
+                return
 
 
 async def come_back(customer: Customer) -> float:
@@ -112,7 +118,7 @@ async def measure_sockets(
     async with opened(crowd):
         say(f"{count:,} customers")
         customers = await asyncio.to_thread(made_customers, crowd, count)
-        await all_told(crowd.server)
+        await all_told(meter)
         empty = memory_of(worker)
         say("their sockets")
         before, start = meter.read(), time.monotonic()
