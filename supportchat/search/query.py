@@ -30,6 +30,8 @@ class Query:
     after: str | None = None
     # The operators whose value means nothing, and words without a letter or a digit.
     unknown: list[str] = field(default_factory=list)
+    # Those that are one too many: a sixth tag, a second author.
+    excess: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether anything is asked for."""
@@ -47,32 +49,43 @@ def parsed(typed: str) -> Query:
     query = Query(text, words=" ".join(_OPERATOR.sub(" ", text).split()))
     for match in _OPERATOR.finditer(text):
         name, value = match[1].lower(), match[2].strip('"').strip()
-        if value and not _take(query, name, value):
+        if not value:
+            continue
+        meant = _meant(name, value)
+        if meant is None:
             query.unknown.append(match[0])
+        elif not _take(query, name, meant):
+            query.excess.append(match[0])
     if query.words and not has_words(query.words):
         query.unknown.append(query.words)
         query.words = ""
     return query
 
 
-def _take(query: Query, name: str, value: str) -> bool:
-    if name == "from":
-        query.author = value.lower() if value.lower() == "me" else value
-        return True
-    if name == "tag":
-        query.tags = [*query.tags, value][:MOST_OF_A_KIND]
-        return True
+def _meant(name: str, value: str) -> str | None:
+    """Return the value of an operator as a search takes it; None if it means nothing."""
+    if name in ("before", "after"):
+        return _day(value)
     if name == "is":
-        if value.lower() not in STATES:
+        return value.lower() if value.lower() in STATES else None
+    return "me" if name == "from" and value.lower() == "me" else value
+
+
+def _take(query: Query, name: str, value: str) -> bool:
+    """Ask for it as well, and return True; False if that would be too much."""
+    if name in ("tag", "is"):
+        values = query.tags if name == "tag" else query.states
+        if value not in values:
+            values.append(value)
+        if len(values) > MOST_OF_A_KIND:
+            values.pop()
             return False
-        query.states = [*query.states, value.lower()][:MOST_OF_A_KIND]
         return True
-    day = _day(value)
-    if day and name == "before":
-        query.before = day
-    elif day:
-        query.after = day
-    return day is not None
+    attribute = "author" if name == "from" else name
+    if getattr(query, attribute) in (None, value):
+        setattr(query, attribute, value)
+        return True
+    return False
 
 
 def _day(value: str) -> str | None:
