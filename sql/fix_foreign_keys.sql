@@ -15,8 +15,10 @@ end $look$;
 -- The check ends here.
 
 select _supportchat.lock_tables();
-select _supportchat.ensure_foreign_key(table_name, column_name)
-from _supportchat.declared_columns() where refers_to is not null order by place;
+select _supportchat.ensure_foreign_key(mine.table_name, mine.column_name, mine.refers_to, theirs.column_name, mine.on_delete)
+from _supportchat.declared_columns() as mine
+join _supportchat.declared_columns() as theirs on theirs.table_name = mine.refers_to and theirs.demand = 'key'
+order by mine.place;
 
 -- The references to which not every row may keep, with the condition that finds the rows that do not: keys that could not be
 -- validated, and rows that belong to no conversation at all.
@@ -78,7 +80,7 @@ as $$
     where counted ->> 'count' <> '0'
 $$;
 
-select _supportchat.record_script('fix_foreign_keys.sql', '1bdd693fd2ab');
+select _supportchat.record_script('fix_foreign_keys.sql', '5e5e47d4e8e2');
 
 notify pgrst, 'reload schema';
 

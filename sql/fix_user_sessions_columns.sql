@@ -17,7 +17,7 @@ select _supportchat.lock_tables();
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
-select _supportchat.ensure_columns('user_sessions');
+select _supportchat.ensure_columns('{user_sessions}');
 
 -- Where every row is as it has to be, and the checks at the end are there, this script has been here before: no row is looked at.
 do $$
@@ -45,7 +45,7 @@ begin
     perform _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
 end $$;
 
-select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
+select _supportchat.require_columns('{user_sessions, tickets}');
 
 -- See declared_checks.
 select _supportchat.ensure_row_checks(
@@ -53,7 +53,7 @@ select _supportchat.ensure_row_checks(
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '821107e1cf43');
+select _supportchat.record_script('fix_user_sessions_columns.sql', 'b2606becf573');
 
 notify pgrst, 'reload schema';
 

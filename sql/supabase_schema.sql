@@ -1120,23 +1120,31 @@ as $$
     from _supportchat.declared_columns() where table_name = p_table and demand = 'key'
 $$;
 
--- Makes a table that is missing, with all its columns.
-create or replace function _supportchat.ensure_table(p_table text)
+-- Of an earlier version, which read all declarations again for each table.
+drop function if exists _supportchat.ensure_table(text);
+
+-- Makes the tables that are missing, with all their columns.
+create or replace function _supportchat.ensure_tables()
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    columns text := (
-        select string_agg(concat_ws(' ',
-            quote_ident(column_name), type,
-            case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
-            case when demand is not null then 'not null' end
-        ), ', ' order by place)
-        from _supportchat.declared_columns() where table_name = p_table
-    );
+    missing record;
 begin
-    execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
+    for missing in
+        select table_name, string_agg(quote_ident(column_name), ', ' order by place) filter (where demand = 'key') as key,
+            string_agg(concat_ws(' ',
+                quote_ident(column_name), type,
+                case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
+                case when demand is not null then 'not null' end
+            ), ', ' order by place) as columns
+        from _supportchat.declared_columns()
+        where to_regclass(format('public.%I', table_name)) is null
+        group by table_name order by min(place)
+    loop
+        execute format('create table public.%I (%s, primary key (%s))', missing.table_name, missing.columns, missing.key);
+    end loop;
 end $$;
 
 -- Locks the tables that are there, all at once or none: a desk at work that has one of them and waits for another would
@@ -1175,8 +1183,7 @@ end $$;
 select _supportchat.lock_tables();
 
 create sequence if not exists public.ticket_numbers start 1001;
-select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
-where to_regclass(format('public.%I', name)) is null;
+select _supportchat.ensure_tables();
 
 -- tools.sql: what the scripts do to a table, and how they end.
 
@@ -1292,9 +1299,14 @@ begin
     execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
+-- Of an earlier version, which looked up for each key what is declared.
+drop function if exists _supportchat.ensure_foreign_key(text, text);
+
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
 -- another table or column.
-create or replace function _supportchat.ensure_foreign_key(p_table text, p_column text)
+create or replace function _supportchat.ensure_foreign_key(
+    p_table text, p_column text, p_refers_to text, p_key text, p_on_delete text
+)
 returns void
 language plpgsql
 set search_path = ''
@@ -1312,10 +1324,9 @@ begin
         execute format('alter table %s drop constraint %I', here, other);
     end loop;
     perform _supportchat.ensure_constraint(here, wanted, format(
-        'foreign key (%I) references public.%I (%s) on delete %s',
-        p_column, refers_to, _supportchat.key_of(refers_to), coalesce(on_delete, 'no action')
-    ))
-    from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+        'foreign key (%I) references public.%I (%I) on delete %s',
+        p_column, p_refers_to, p_key, coalesce(p_on_delete, 'no action')
+    ));
 end $$;
 
 -- Makes an index that is missing.
@@ -1334,72 +1345,80 @@ begin
     );
 end $$;
 
--- Adds a column that is missing, and makes one fit that an older version has left.
-create or replace function _supportchat.ensure_column(p_table text, p_column text)
+-- Of earlier versions, which read all declarations again for each table and column.
+drop function if exists _supportchat.ensure_column(text, text);
+drop function if exists _supportchat.ensure_columns(text);
+
+-- Adds columns that are missing, makes those fit that an older version has left, and sets the defaults: of some tables, and
+-- of all columns or one.
+create or replace function _supportchat.ensure_columns(p_tables text[], p_column text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    here regclass := format('public.%I', p_table);
+    here regclass;
     wanted record;
+    defaults record;
 begin
-    select * into wanted from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
-    if exists (select from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped) then
-        if wanted.is_older and wanted.is_free is not true then
-            perform _supportchat.fit_column(here, p_column, wanted.type, coalesce(wanted.refers_to, p_table));
-        end if;
-        return;
-    end if;
-    execute format('alter table %s add column %I %s default %s', here, p_column, wanted.type, case
-        -- Rows of an older version get another value than this one.
-        when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
-    end);
-    execute format('alter table %s alter column %I set default %s', here, p_column, coalesce(wanted.default_value, 'null'));
-end $$;
-
--- The same for all columns of a table, with their defaults.
-create or replace function _supportchat.ensure_columns(p_table text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    defaults text;
-begin
-    perform _supportchat.ensure_column(p_table, declared.column_name)
-    from _supportchat.declared_columns() as declared
-    where declared.table_name = p_table and (declared.is_older or not exists (
-        select from pg_catalog.pg_attribute where attrelid = here and attname = declared.column_name and not attisdropped
-    ))
-    order by declared.place;
-    select string_agg(format('alter column %I set default %s', column_name, default_value), ', ') into defaults
-    from _supportchat.declared_columns()
-    where table_name = p_table and default_value <> 'identity' and not (is_older and is_free is true);
-    if defaults is not null then
-        execute format('alter table %s %s', here, defaults);
-    end if;
-end $$;
-
--- Demands a value in the columns that have to have one: every row has it by now. A table may wait with some of them.
-create or replace function _supportchat.require_columns(p_table text, p_but text[] default '{}')
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    name text;
-begin
-    for name in
-        select a.attname from pg_catalog.pg_attribute a
-        join _supportchat.declared_columns() as declared
-            on declared.table_name = p_table and declared.column_name = a.attname
-            and declared.demand is not null and not coalesce(declared.is_older and declared.is_free, false)
-        where a.attrelid = here and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
+    for wanted in
+        select * from _supportchat.declared_columns()
+        where table_name = any (p_tables) and column_name = coalesce(p_column, column_name)
+        order by place
     loop
-        execute format('alter table %s alter column %I set not null', here, name);
+        here := format('public.%I', wanted.table_name);
+        if exists (
+            select from pg_catalog.pg_attribute where attrelid = here and attname = wanted.column_name and not attisdropped
+        ) then
+            if wanted.is_older and wanted.is_free is not true then
+                perform _supportchat.fit_column(
+                    here, wanted.column_name, wanted.type, coalesce(wanted.refers_to, wanted.table_name)
+                );
+            end if;
+        else
+            execute format('alter table %s add column %I %s default %s', here, wanted.column_name, wanted.type, case
+                -- Rows of an older version get another value than this one.
+                when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
+            end);
+            execute format(
+                'alter table %s alter column %I set default %s',
+                here, wanted.column_name, coalesce(wanted.default_value, 'null')
+            );
+        end if;
+    end loop;
+    for defaults in
+        select format('public.%I', table_name)::regclass as here,
+            string_agg(format('alter column %I set default %s', column_name, default_value), ', ') as settings
+        from _supportchat.declared_columns()
+        where table_name = any (p_tables) and column_name = coalesce(p_column, column_name)
+            and default_value <> 'identity' and not (is_older and is_free is true)
+        group by table_name
+    loop
+        execute format('alter table %s %s', defaults.here, defaults.settings);
+    end loop;
+end $$;
+
+-- Of an earlier version, of one table.
+drop function if exists _supportchat.require_columns(text, text[]);
+
+-- Demands a value in the columns of some tables that have to have one, but for some: every row has it by now.
+create or replace function _supportchat.require_columns(p_tables text[], p_but text[] default '{}')
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    empty record;
+begin
+    for empty in
+        select a.attrelid::regclass as here, a.attname from _supportchat.declared_columns() as declared
+        join pg_catalog.pg_attribute a
+            on a.attrelid = format('public.%I', declared.table_name)::regclass and a.attname = declared.column_name
+        where declared.table_name = any (p_tables) and declared.demand is not null
+            and not coalesce(declared.is_older and declared.is_free, false)
+            and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
+    loop
+        execute format('alter table %s alter column %I set not null', empty.here, empty.attname);
     end loop;
 end $$;
 
@@ -2093,9 +2112,8 @@ begin
 end $$;
 
 select _supportchat.loosen_table(name) from _supportchat.older_tables() as name;
-select _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
-from unnest(array['agents']) as name;
-select _supportchat.ensure_columns('user_sessions'), _supportchat.release_columns('user_sessions');
+select _supportchat.ensure_columns('{agents}'), _supportchat.ensure_unique('agents', 'id'), _supportchat.release_columns('agents');
+select _supportchat.ensure_columns('{user_sessions}'), _supportchat.release_columns('user_sessions');
 
 -- Every conversation gets a session_id of its own. Where an older version had rows without one, or several with the
 -- same, the oldest keeps it, and with it the messages and tickets that name it.
@@ -2123,13 +2141,13 @@ begin
         legacy = _supportchat.noted(legacy, 'session_id', s.session_id::text)
     from twins where twins.place = s.ctid and twins.number > 1;
 end $$;
-select _supportchat.require_columns('user_sessions', array(
+select _supportchat.require_columns('{user_sessions}', array(
     select column_name from _supportchat.declared_columns() where table_name = 'user_sessions' and demand <> 'key'
 ));
 select _supportchat.ensure_unique('user_sessions', 'session_id');
 
-select _supportchat.ensure_column(name, 'legacy'), _supportchat.follow_sessions(name),
-    _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
+select _supportchat.ensure_columns(array[name], 'legacy'), _supportchat.follow_sessions(name),
+    _supportchat.ensure_columns(array[name]), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
 from unnest(array['chat_messages', 'tickets']) as name;
 
 select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
@@ -2397,8 +2415,9 @@ end $$;
 select _supportchat.pause_triggers(name, false) from _supportchat.older_tables() as name;
 
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
-select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
-where name not in (select _supportchat.older_tables());
+select _supportchat.ensure_columns(array(
+    select _supportchat.declared_tables() except select _supportchat.older_tables()
+));
 do $$
 begin
     if _supportchat.may_be_empty('ticket_reads', 'read_lines') then
@@ -2410,8 +2429,8 @@ begin
         from public.user_sessions s where s.session_id = r.session_id and r.read_lines is null;
     end if;
 end $$;
-select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
-from _supportchat.declared_tables() as name;
+select _supportchat.require_columns(array(select name from _supportchat.declared_tables() as name where name <> 'user_sessions'));
+select _supportchat.require_columns('{user_sessions}', '{channel, is_anonymous}');
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
@@ -2717,7 +2736,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '2cae1cbb6230');
+select _supportchat.record_script('supabase_schema.sql', 'b871cdd34db5');
 
 notify pgrst, 'reload schema';
 

@@ -813,23 +813,31 @@ as $$
     from _supportchat.declared_columns() where table_name = p_table and demand = 'key'
 $$;
 
--- Makes a table that is missing, with all its columns.
-create or replace function _supportchat.ensure_table(p_table text)
+-- Of an earlier version, which read all declarations again for each table.
+drop function if exists _supportchat.ensure_table(text);
+
+-- Makes the tables that are missing, with all their columns.
+create or replace function _supportchat.ensure_tables()
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    columns text := (
-        select string_agg(concat_ws(' ',
-            quote_ident(column_name), type,
-            case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
-            case when demand is not null then 'not null' end
-        ), ', ' order by place)
-        from _supportchat.declared_columns() where table_name = p_table
-    );
+    missing record;
 begin
-    execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
+    for missing in
+        select table_name, string_agg(quote_ident(column_name), ', ' order by place) filter (where demand = 'key') as key,
+            string_agg(concat_ws(' ',
+                quote_ident(column_name), type,
+                case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
+                case when demand is not null then 'not null' end
+            ), ', ' order by place) as columns
+        from _supportchat.declared_columns()
+        where to_regclass(format('public.%I', table_name)) is null
+        group by table_name order by min(place)
+    loop
+        execute format('create table public.%I (%s, primary key (%s))', missing.table_name, missing.columns, missing.key);
+    end loop;
 end $$;
 
 -- Locks the tables that are there, all at once or none: a desk at work that has one of them and waits for another would
@@ -868,5 +876,4 @@ end $$;
 select _supportchat.lock_tables();
 
 create sequence if not exists public.ticket_numbers start 1001;
-select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
-where to_regclass(format('public.%I', name)) is null;
+select _supportchat.ensure_tables();

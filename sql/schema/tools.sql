@@ -112,9 +112,14 @@ begin
     execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
+-- Of an earlier version, which looked up for each key what is declared.
+drop function if exists _supportchat.ensure_foreign_key(text, text);
+
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
 -- another table or column.
-create or replace function _supportchat.ensure_foreign_key(p_table text, p_column text)
+create or replace function _supportchat.ensure_foreign_key(
+    p_table text, p_column text, p_refers_to text, p_key text, p_on_delete text
+)
 returns void
 language plpgsql
 set search_path = ''
@@ -132,10 +137,9 @@ begin
         execute format('alter table %s drop constraint %I', here, other);
     end loop;
     perform _supportchat.ensure_constraint(here, wanted, format(
-        'foreign key (%I) references public.%I (%s) on delete %s',
-        p_column, refers_to, _supportchat.key_of(refers_to), coalesce(on_delete, 'no action')
-    ))
-    from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+        'foreign key (%I) references public.%I (%I) on delete %s',
+        p_column, p_refers_to, p_key, coalesce(p_on_delete, 'no action')
+    ));
 end $$;
 
 -- Makes an index that is missing.
@@ -154,72 +158,80 @@ begin
     );
 end $$;
 
--- Adds a column that is missing, and makes one fit that an older version has left.
-create or replace function _supportchat.ensure_column(p_table text, p_column text)
+-- Of earlier versions, which read all declarations again for each table and column.
+drop function if exists _supportchat.ensure_column(text, text);
+drop function if exists _supportchat.ensure_columns(text);
+
+-- Adds columns that are missing, makes those fit that an older version has left, and sets the defaults: of some tables, and
+-- of all columns or one.
+create or replace function _supportchat.ensure_columns(p_tables text[], p_column text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    here regclass := format('public.%I', p_table);
+    here regclass;
     wanted record;
+    defaults record;
 begin
-    select * into wanted from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
-    if exists (select from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped) then
-        if wanted.is_older and wanted.is_free is not true then
-            perform _supportchat.fit_column(here, p_column, wanted.type, coalesce(wanted.refers_to, p_table));
-        end if;
-        return;
-    end if;
-    execute format('alter table %s add column %I %s default %s', here, p_column, wanted.type, case
-        -- Rows of an older version get another value than this one.
-        when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
-    end);
-    execute format('alter table %s alter column %I set default %s', here, p_column, coalesce(wanted.default_value, 'null'));
-end $$;
-
--- The same for all columns of a table, with their defaults.
-create or replace function _supportchat.ensure_columns(p_table text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    defaults text;
-begin
-    perform _supportchat.ensure_column(p_table, declared.column_name)
-    from _supportchat.declared_columns() as declared
-    where declared.table_name = p_table and (declared.is_older or not exists (
-        select from pg_catalog.pg_attribute where attrelid = here and attname = declared.column_name and not attisdropped
-    ))
-    order by declared.place;
-    select string_agg(format('alter column %I set default %s', column_name, default_value), ', ') into defaults
-    from _supportchat.declared_columns()
-    where table_name = p_table and default_value <> 'identity' and not (is_older and is_free is true);
-    if defaults is not null then
-        execute format('alter table %s %s', here, defaults);
-    end if;
-end $$;
-
--- Demands a value in the columns that have to have one: every row has it by now. A table may wait with some of them.
-create or replace function _supportchat.require_columns(p_table text, p_but text[] default '{}')
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    name text;
-begin
-    for name in
-        select a.attname from pg_catalog.pg_attribute a
-        join _supportchat.declared_columns() as declared
-            on declared.table_name = p_table and declared.column_name = a.attname
-            and declared.demand is not null and not coalesce(declared.is_older and declared.is_free, false)
-        where a.attrelid = here and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
+    for wanted in
+        select * from _supportchat.declared_columns()
+        where table_name = any (p_tables) and column_name = coalesce(p_column, column_name)
+        order by place
     loop
-        execute format('alter table %s alter column %I set not null', here, name);
+        here := format('public.%I', wanted.table_name);
+        if exists (
+            select from pg_catalog.pg_attribute where attrelid = here and attname = wanted.column_name and not attisdropped
+        ) then
+            if wanted.is_older and wanted.is_free is not true then
+                perform _supportchat.fit_column(
+                    here, wanted.column_name, wanted.type, coalesce(wanted.refers_to, wanted.table_name)
+                );
+            end if;
+        else
+            execute format('alter table %s add column %I %s default %s', here, wanted.column_name, wanted.type, case
+                -- Rows of an older version get another value than this one.
+                when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
+            end);
+            execute format(
+                'alter table %s alter column %I set default %s',
+                here, wanted.column_name, coalesce(wanted.default_value, 'null')
+            );
+        end if;
+    end loop;
+    for defaults in
+        select format('public.%I', table_name)::regclass as here,
+            string_agg(format('alter column %I set default %s', column_name, default_value), ', ') as settings
+        from _supportchat.declared_columns()
+        where table_name = any (p_tables) and column_name = coalesce(p_column, column_name)
+            and default_value <> 'identity' and not (is_older and is_free is true)
+        group by table_name
+    loop
+        execute format('alter table %s %s', defaults.here, defaults.settings);
+    end loop;
+end $$;
+
+-- Of an earlier version, of one table.
+drop function if exists _supportchat.require_columns(text, text[]);
+
+-- Demands a value in the columns of some tables that have to have one, but for some: every row has it by now.
+create or replace function _supportchat.require_columns(p_tables text[], p_but text[] default '{}')
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    empty record;
+begin
+    for empty in
+        select a.attrelid::regclass as here, a.attname from _supportchat.declared_columns() as declared
+        join pg_catalog.pg_attribute a
+            on a.attrelid = format('public.%I', declared.table_name)::regclass and a.attname = declared.column_name
+        where declared.table_name = any (p_tables) and declared.demand is not null
+            and not coalesce(declared.is_older and declared.is_free, false)
+            and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
+    loop
+        execute format('alter table %s alter column %I set not null', empty.here, empty.attname);
     end loop;
 end $$;
 

@@ -520,9 +520,8 @@ begin
 end $$;
 
 select _supportchat.loosen_table(name) from _supportchat.older_tables() as name;
-select _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
-from unnest(array['agents']) as name;
-select _supportchat.ensure_columns('user_sessions'), _supportchat.release_columns('user_sessions');
+select _supportchat.ensure_columns('{agents}'), _supportchat.ensure_unique('agents', 'id'), _supportchat.release_columns('agents');
+select _supportchat.ensure_columns('{user_sessions}'), _supportchat.release_columns('user_sessions');
 
 -- Every conversation gets a session_id of its own. Where an older version had rows without one, or several with the
 -- same, the oldest keeps it, and with it the messages and tickets that name it.
@@ -550,13 +549,13 @@ begin
         legacy = _supportchat.noted(legacy, 'session_id', s.session_id::text)
     from twins where twins.place = s.ctid and twins.number > 1;
 end $$;
-select _supportchat.require_columns('user_sessions', array(
+select _supportchat.require_columns('{user_sessions}', array(
     select column_name from _supportchat.declared_columns() where table_name = 'user_sessions' and demand <> 'key'
 ));
 select _supportchat.ensure_unique('user_sessions', 'session_id');
 
-select _supportchat.ensure_column(name, 'legacy'), _supportchat.follow_sessions(name),
-    _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
+select _supportchat.ensure_columns(array[name], 'legacy'), _supportchat.follow_sessions(name),
+    _supportchat.ensure_columns(array[name]), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
 from unnest(array['chat_messages', 'tickets']) as name;
 
 select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
@@ -824,8 +823,9 @@ end $$;
 select _supportchat.pause_triggers(name, false) from _supportchat.older_tables() as name;
 
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
-select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
-where name not in (select _supportchat.older_tables());
+select _supportchat.ensure_columns(array(
+    select _supportchat.declared_tables() except select _supportchat.older_tables()
+));
 do $$
 begin
     if _supportchat.may_be_empty('ticket_reads', 'read_lines') then
@@ -837,8 +837,8 @@ begin
         from public.user_sessions s where s.session_id = r.session_id and r.read_lines is null;
     end if;
 end $$;
-select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
-from _supportchat.declared_tables() as name;
+select _supportchat.require_columns(array(select name from _supportchat.declared_tables() as name where name <> 'user_sessions'));
+select _supportchat.require_columns('{user_sessions}', '{channel, is_anonymous}');
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
