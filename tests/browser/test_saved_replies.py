@@ -124,6 +124,7 @@ def test_a_reply_that_comes_back_still_does_with_the_ticket_what_it_was_to_do(
     alice.box.press("Enter")
     expect(alice.page.locator("[data-pending] li")).to_be_visible()
     vera.write("One more thing")
+    expect(vera.messages.last).to_have_text("One more thing")
     alice.context.set_offline(False)
     alice.sees("1 new message came while you wrote.")
     expect(alice.page.get_by_label("Close the ticket after sending", exact=True)).to_be_checked()
