@@ -202,6 +202,20 @@ def test_the_palette_runs_what_the_page_offers_and_never_ends_anything_by_itself
     alice.sees("Closed #1001")
 
 
+def test_a_palette_that_is_opened_again_at_once_listens(alice: Agent, vera: Customer) -> None:
+    vera.start("First", name="Vera")
+    alice.open()
+    alice.page.keyboard.press("Control+k")
+    expect(palette(alice.page)).to_be_visible()
+    # The dialog tells of its end in a task of its own, after the click.
+    palette(alice.page).evaluate(
+        "(dialog) => { dialog.close(); document.querySelector('[data-open-palette]').click(); }"
+    )
+    alice.page.keyboard.type("note")
+    alice.page.keyboard.press("Enter")
+    expect(alice.page.locator("#note-text")).to_be_focused()
+
+
 def test_the_list_of_keys_has_what_the_page_offers(alice: Agent, vera: Customer) -> None:
     keys = alice.page.keyboard
     dialog = alice.page.get_by_role("dialog", name="Keyboard shortcuts")

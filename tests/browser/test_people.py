@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from supportchat.database import Database
 from supportchat.server.beginning import offer_setup
@@ -71,6 +71,28 @@ def test_a_role_is_changed_where_it_is_shown_and_counts_at_once(windows: Opener,
     alice.page.goto(f"{alice.url}/agent?view=all&ticket=1001")
     alice.is_live()
     expect(alice.page.locator("#hand-over-menu")).to_be_visible()
+
+
+def test_the_answer_of_a_change_does_not_cover_that_of_the_next_one(windows: Opener) -> None:
+    admin: Agent = windows(Agent, **DESK)
+    page = admin.come("carol", "/people").page
+    page.evaluate(
+        """() => {
+            const send = window.fetch;
+            window.sent = 0;
+            window.fetch = (...what) => ((window.sent += 1), send(...what));
+        }"""
+    )
+    first: list[Route] = []
+    page.route("**/people/*", lambda route: route.continue_() if first else first.append(route))
+    with page.expect_request("**/people/*"):
+        page.get_by_label("Role of Alice Kern").select_option("Lead")
+    page.get_by_label("Role of Carol Tan").select_option("Agent")
+    assert page.evaluate("() => window.sent") == 1
+    first[0].continue_()
+    admin.sees("The last admin cannot be disabled")
+    expect(page.get_by_label("Role of Alice Kern")).to_have_value("lead")
+    expect(page.get_by_label("Role of Carol Tan")).to_have_value("admin")
 
 
 def test_people_are_managed_without_scripts(windows: Opener, rows: Any) -> None:

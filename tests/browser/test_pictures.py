@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,15 @@ def test_a_long_picture_is_scrolled_and_zoomed_in_the_viewer(vera: Customer, tmp
     expect(view).to_be_hidden()
     page.locator(".picture").click()
     expect(page.locator("[data-lightbox]")).to_have_attribute("data-zoom", "fit")
+    # Another one at once: a dialog tells of its end in a task of its own, after the click.
+    page.locator("[data-lightbox]").evaluate(
+        """dialog => new Promise((done) => {
+            dialog.addEventListener("close", () => setTimeout(done), { once: true });
+            dialog.close();
+            document.querySelector("[data-enlarge]").click();
+        })"""
+    )
+    expect(picture).to_have_attribute("src", re.compile("/chat/images/"))
     page.get_by_role("button", name="Close the picture").click()
     expect(view).to_be_hidden()
 

@@ -31,6 +31,7 @@ picture.addEventListener("load", () => {
 });
 
 dialog.addEventListener("close", () => {
+  if (dialog.open) return; // again: the event comes a moment later
   picture.removeAttribute("src");
   zoom(false);
 });

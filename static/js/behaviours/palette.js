@@ -128,7 +128,8 @@ if (dialog) {
   input.addEventListener("input", show);
   document.addEventListener("click", ({ target }) => target.closest("[data-open-palette]") && open());
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
-  dialog.addEventListener("close", () => combobox.stop());
+  // The event comes a moment later: it may be open again by then.
+  dialog.addEventListener("close", () => dialog.open || combobox.stop());
   document.addEventListener("htmx:after:swap", follow);
   list.addEventListener("combobox-commit", ({ target }) => {
     const act = does.get(target.id);
