@@ -2435,6 +2435,21 @@ begin
 end $$;
 select _supportchat.require_columns(array(select name from _supportchat.declared_tables() as name where name <> 'user_sessions'));
 select _supportchat.require_columns('{user_sessions}', '{channel, is_anonymous}');
+-- A key that a table of this version has lost. Those of older versions have unique indexes for it.
+do $$
+declare
+    missing record;
+begin
+    for missing in
+        select table_name, string_agg(quote_ident(column_name), ', ' order by place) as key
+        from _supportchat.declared_columns() where demand = 'key' and is_older is not true group by table_name
+        having not exists (
+            select from pg_constraint where conrelid = format('public.%I', table_name)::regclass and contype = 'p'
+        )
+    loop
+        execute format('alter table public.%I add primary key (%s)', missing.table_name, missing.key);
+    end loop;
+end $$;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
@@ -2740,7 +2755,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b871cdd34db5');
+select _supportchat.record_script('supabase_schema.sql', 'd67cc87f77ad');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -11672,7 +11687,11 @@ set search_path = ''
 as $$
     select coalesce(
         (select s from public.alert_choices s where s.agent_id = p_agent_id),
-        (p_agent_id, 'unassigned', true, true, true, false, null, null, 'UTC')::public.alert_choices
+        -- By their names: a column that an update has added stands at the end.
+        jsonb_populate_record(null::public.alert_choices, jsonb_build_object(
+            'agent_id', p_agent_id, 'scope', 'unassigned', 'sound', true, 'desktop', true, 'push', true, 'shows_text', false,
+            'time_zone', 'UTC'
+        ))
     )
 $$;
 
@@ -12398,7 +12417,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '30f287839110');
+select _supportchat.record_script('functions/alerts.sql', '508e15114fe5');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

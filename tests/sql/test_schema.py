@@ -298,3 +298,21 @@ def test_a_table_without_channel_and_is_anonymous_gets_them(cast: Cast, database
     migrate(database_url)
     assert rows("select channel, is_anonymous from user_sessions") == [("web-chat", False)]
     assert rows("select channel from tickets") == [("web-chat",)]
+
+
+def test_a_key_that_a_table_has_lost_is_made_again(cast: Cast, alice: Agent, database_url: str, rows: Any) -> None:
+    number = cast.visitor().start("Hello")["number"]
+    rows("alter table ticket_tags drop constraint ticket_tags_pkey, drop column tag_id")
+    rows("alter table sites drop constraint sites_pkey cascade")
+    rows("delete from schema_scripts where name in ('supabase_schema.sql', 'fix_foreign_keys.sql')")
+    migrate(database_url)
+    alice.call("tag_ticket", number=number, add=["late"])
+    assert rows("select count(*) from pg_constraint where conname ~ '^(sites|ticket_tags)_pkey'") == [(2,)]
+
+
+def test_the_order_of_columns_does_not_matter(alice: Agent, database_url: str, rows: Any) -> None:
+    settings = alice.call("show_alerts")
+    rows("alter table alert_choices drop column sound")
+    rows("delete from schema_scripts")
+    migrate(database_url)
+    assert alice.call("show_alerts") == settings
