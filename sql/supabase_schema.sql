@@ -985,6 +985,9 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
+-- Of an earlier version, which gave other columns.
+drop function if exists _supportchat.declared_checks();
+
 -- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
 -- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()
@@ -1187,6 +1190,28 @@ select _supportchat.ensure_tables();
 
 -- tools.sql: what the scripts do to a table, and how they end.
 
+-- Of earlier versions: they would stand beside the functions of this one that have the same names, and calls would fit both.
+drop function if exists _supportchat.log_event(text, uuid, jsonb, text, uuid, uuid, jsonb);
+drop function if exists _supportchat.unassigned_reason();
+drop function if exists _supportchat.message_json(public.chat_messages, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.tell_held(public.held_replies);
+drop function if exists _supportchat.few_tickets(uuid, jsonb, text[], integer);
+drop function if exists _supportchat.index_customers(uuid[]);
+drop function if exists _supportchat.query_of(text);
+drop function if exists _supportchat.words_of(text);
+drop function if exists _supportchat.words_of_customer(uuid);
+-- Those of this version that gave another type then.
+do $$
+begin
+    if pg_get_function_result(to_regprocedure('public.forget_old_data()')) <> 'boolean' then
+        drop function public.forget_old_data();
+    end if;
+    if pg_get_function_result(to_regprocedure('public.post_message(text, uuid, uuid, text, jsonb)')) <> 'jsonb' then
+        drop function public.post_message(text, uuid, uuid, text, jsonb);
+    end if;
+end $$;
+
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
 create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
@@ -1299,8 +1324,9 @@ begin
     execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
--- Of an earlier version, which looked up for each key what is declared.
+-- Of earlier versions: one looked up for each key what is declared, another's arguments had other names.
 drop function if exists _supportchat.ensure_foreign_key(text, text);
+drop function if exists _supportchat.ensure_foreign_key(text, text, text, text, text);
 
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
 -- another table or column.
@@ -2431,6 +2457,21 @@ begin
 end $$;
 select _supportchat.require_columns(array(select name from _supportchat.declared_tables() as name where name <> 'user_sessions'));
 select _supportchat.require_columns('{user_sessions}', '{channel, is_anonymous}');
+-- A key that a table of this version has lost. Those of older versions have unique indexes for it.
+do $$
+declare
+    missing record;
+begin
+    for missing in
+        select table_name, string_agg(quote_ident(column_name), ', ' order by place) as key
+        from _supportchat.declared_columns() where demand = 'key' and is_older is not true group by table_name
+        having not exists (
+            select from pg_constraint where conrelid = format('public.%I', table_name)::regclass and contype = 'p'
+        )
+    loop
+        execute format('alter table public.%I add primary key (%s)', missing.table_name, missing.key);
+    end loop;
+end $$;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
@@ -2736,7 +2777,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b871cdd34db5');
+select _supportchat.record_script('supabase_schema.sql', '7b5491677a93');
 
 notify pgrst, 'reload schema';
 

@@ -43,7 +43,11 @@ set search_path = ''
 as $$
     select coalesce(
         (select s from public.alert_choices s where s.agent_id = p_agent_id),
-        (p_agent_id, 'unassigned', true, true, true, false, null, null, 'UTC')::public.alert_choices
+        -- By their names: a column that an update has added stands at the end.
+        jsonb_populate_record(null::public.alert_choices, jsonb_build_object(
+            'agent_id', p_agent_id, 'scope', 'unassigned', 'sound', true, 'desktop', true, 'push', true, 'shows_text', false,
+            'time_zone', 'UTC'
+        ))
     )
 $$;
 
@@ -769,7 +773,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '30f287839110');
+select _supportchat.record_script('functions/alerts.sql', '508e15114fe5');
 
 notify pgrst, 'reload schema';
 

@@ -254,6 +254,9 @@ as $$
         )
 $$;
 
+-- Of an earlier version, whose arguments had other names.
+drop function if exists _supportchat.may_do(text, text, text);
+
 -- Whether a role may do something that the policies of Supabase's own tables decide. It is tried with a row of ours, and taken
 -- back; nothing is said of what cannot be tried.
 create or replace function _supportchat.may_do(p_role text, p_right text, p_table text)
@@ -351,7 +354,7 @@ as $$
     cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
 $$;
 
-select _supportchat.record_script('functions/exposures.sql', '4546b46e7756');
+select _supportchat.record_script('functions/exposures.sql', 'fb737301e99e');
 
 notify pgrst, 'reload schema';
 

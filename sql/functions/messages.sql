@@ -109,6 +109,9 @@ $$;
 -- Of an earlier version, which did not look whose conversation it is.
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
+-- Of an earlier version, which gave another type.
+drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb, text);
+
 -- Writes one line at the end of a conversation, and gives it as known_message_json has it. The row lock that it takes makes commit
 -- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
 -- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
@@ -352,7 +355,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
+select _supportchat.record_script('functions/messages.sql', 'da8de2fb9ab1');
 
 notify pgrst, 'reload schema';
 

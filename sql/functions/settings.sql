@@ -12,6 +12,9 @@ begin
 end $look$;
 -- The check ends here.
 
+-- Of an earlier version, which gave other columns.
+drop function if exists _supportchat.declared_settings();
+
 -- The settings, each with its default and what it may be: one of the choices, or a whole number between two others.
 create or replace function _supportchat.declared_settings()
 returns table (name text, default_value jsonb, choices jsonb, smallest integer, largest integer)
@@ -111,7 +114,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
+select _supportchat.record_script('functions/settings.sql', '9a981f07834f');
 
 notify pgrst, 'reload schema';
 

@@ -678,6 +678,9 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
+-- Of an earlier version, which gave other columns.
+drop function if exists _supportchat.declared_checks();
+
 -- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
 -- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()

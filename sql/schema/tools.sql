@@ -1,5 +1,27 @@
 -- tools.sql: what the scripts do to a table, and how they end.
 
+-- Of earlier versions: they would stand beside the functions of this one that have the same names, and calls would fit both.
+drop function if exists _supportchat.log_event(text, uuid, jsonb, text, uuid, uuid, jsonb);
+drop function if exists _supportchat.unassigned_reason();
+drop function if exists _supportchat.message_json(public.chat_messages, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.tell_held(public.held_replies);
+drop function if exists _supportchat.few_tickets(uuid, jsonb, text[], integer);
+drop function if exists _supportchat.index_customers(uuid[]);
+drop function if exists _supportchat.query_of(text);
+drop function if exists _supportchat.words_of(text);
+drop function if exists _supportchat.words_of_customer(uuid);
+-- Those of this version that gave another type then.
+do $$
+begin
+    if pg_get_function_result(to_regprocedure('public.forget_old_data()')) <> 'boolean' then
+        drop function public.forget_old_data();
+    end if;
+    if pg_get_function_result(to_regprocedure('public.post_message(text, uuid, uuid, text, jsonb)')) <> 'jsonb' then
+        drop function public.post_message(text, uuid, uuid, text, jsonb);
+    end if;
+end $$;
+
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
 create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
@@ -112,8 +134,9 @@ begin
     execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
--- Of an earlier version, which looked up for each key what is declared.
+-- Of earlier versions: one looked up for each key what is declared, another's arguments had other names.
 drop function if exists _supportchat.ensure_foreign_key(text, text);
+drop function if exists _supportchat.ensure_foreign_key(text, text, text, text, text);
 
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
 -- another table or column.

@@ -839,6 +839,21 @@ begin
 end $$;
 select _supportchat.require_columns(array(select name from _supportchat.declared_tables() as name where name <> 'user_sessions'));
 select _supportchat.require_columns('{user_sessions}', '{channel, is_anonymous}');
+-- A key that a table of this version has lost. Those of older versions have unique indexes for it.
+do $$
+declare
+    missing record;
+begin
+    for missing in
+        select table_name, string_agg(quote_ident(column_name), ', ' order by place) as key
+        from _supportchat.declared_columns() where demand = 'key' and is_older is not true group by table_name
+        having not exists (
+            select from pg_constraint where conrelid = format('public.%I', table_name)::regclass and contype = 'p'
+        )
+    loop
+        execute format('alter table public.%I add primary key (%s)', missing.table_name, missing.key);
+    end loop;
+end $$;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.

@@ -989,6 +989,9 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
+-- Of an earlier version, which gave other columns.
+drop function if exists _supportchat.declared_checks();
+
 -- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
 -- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()
@@ -1191,6 +1194,28 @@ select _supportchat.ensure_tables();
 
 -- tools.sql: what the scripts do to a table, and how they end.
 
+-- Of earlier versions: they would stand beside the functions of this one that have the same names, and calls would fit both.
+drop function if exists _supportchat.log_event(text, uuid, jsonb, text, uuid, uuid, jsonb);
+drop function if exists _supportchat.unassigned_reason();
+drop function if exists _supportchat.message_json(public.chat_messages, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.tell_held(public.held_replies);
+drop function if exists _supportchat.few_tickets(uuid, jsonb, text[], integer);
+drop function if exists _supportchat.index_customers(uuid[]);
+drop function if exists _supportchat.query_of(text);
+drop function if exists _supportchat.words_of(text);
+drop function if exists _supportchat.words_of_customer(uuid);
+-- Those of this version that gave another type then.
+do $$
+begin
+    if pg_get_function_result(to_regprocedure('public.forget_old_data()')) <> 'boolean' then
+        drop function public.forget_old_data();
+    end if;
+    if pg_get_function_result(to_regprocedure('public.post_message(text, uuid, uuid, text, jsonb)')) <> 'jsonb' then
+        drop function public.post_message(text, uuid, uuid, text, jsonb);
+    end if;
+end $$;
+
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
 create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
@@ -1303,8 +1328,9 @@ begin
     execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
--- Of an earlier version, which looked up for each key what is declared.
+-- Of earlier versions: one looked up for each key what is declared, another's arguments had other names.
 drop function if exists _supportchat.ensure_foreign_key(text, text);
+drop function if exists _supportchat.ensure_foreign_key(text, text, text, text, text);
 
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
 -- another table or column.
@@ -2435,6 +2461,21 @@ begin
 end $$;
 select _supportchat.require_columns(array(select name from _supportchat.declared_tables() as name where name <> 'user_sessions'));
 select _supportchat.require_columns('{user_sessions}', '{channel, is_anonymous}');
+-- A key that a table of this version has lost. Those of older versions have unique indexes for it.
+do $$
+declare
+    missing record;
+begin
+    for missing in
+        select table_name, string_agg(quote_ident(column_name), ', ' order by place) as key
+        from _supportchat.declared_columns() where demand = 'key' and is_older is not true group by table_name
+        having not exists (
+            select from pg_constraint where conrelid = format('public.%I', table_name)::regclass and contype = 'p'
+        )
+    loop
+        execute format('alter table public.%I add primary key (%s)', missing.table_name, missing.key);
+    end loop;
+end $$;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
@@ -2740,7 +2781,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b871cdd34db5');
+select _supportchat.record_script('supabase_schema.sql', '7b5491677a93');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3354,6 +3395,9 @@ select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 -- settings.sql: what admins set in the app, for the whole desk. Safe to run again.
 
+-- Of an earlier version, which gave other columns.
+drop function if exists _supportchat.declared_settings();
+
 -- The settings, each with its default and what it may be: one of the choices, or a whole number between two others.
 create or replace function _supportchat.declared_settings()
 returns table (name text, default_value jsonb, choices jsonb, smallest integer, largest integer)
@@ -3453,7 +3497,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
+select _supportchat.record_script('functions/settings.sql', '9a981f07834f');
 
 -- folding.sql: how texts are compared, by search and by tags. Safe to run again.
 
@@ -4262,6 +4306,9 @@ $$;
 -- Of an earlier version, which did not look whose conversation it is.
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
+-- Of an earlier version, which gave another type.
+drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb, text);
+
 -- Writes one line at the end of a conversation, and gives it as known_message_json has it. The row lock that it takes makes commit
 -- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
 -- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
@@ -4505,7 +4552,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
+select _supportchat.record_script('functions/messages.sql', 'da8de2fb9ab1');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -11672,7 +11719,11 @@ set search_path = ''
 as $$
     select coalesce(
         (select s from public.alert_choices s where s.agent_id = p_agent_id),
-        (p_agent_id, 'unassigned', true, true, true, false, null, null, 'UTC')::public.alert_choices
+        -- By their names: a column that an update has added stands at the end.
+        jsonb_populate_record(null::public.alert_choices, jsonb_build_object(
+            'agent_id', p_agent_id, 'scope', 'unassigned', 'sound', true, 'desktop', true, 'push', true, 'shows_text', false,
+            'time_zone', 'UTC'
+        ))
     )
 $$;
 
@@ -12398,7 +12449,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '30f287839110');
+select _supportchat.record_script('functions/alerts.sql', '508e15114fe5');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -13184,6 +13235,9 @@ as $$
         )
 $$;
 
+-- Of an earlier version, whose arguments had other names.
+drop function if exists _supportchat.may_do(text, text, text);
+
 -- Whether a role may do something that the policies of Supabase's own tables decide. It is tried with a row of ours, and taken
 -- back; nothing is said of what cannot be tried.
 create or replace function _supportchat.may_do(p_role text, p_right text, p_table text)
@@ -13281,7 +13335,7 @@ as $$
     cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
 $$;
 
-select _supportchat.record_script('functions/exposures.sql', '4546b46e7756');
+select _supportchat.record_script('functions/exposures.sql', 'fb737301e99e');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -150,7 +150,13 @@ class PostgresDatabase:
 
     def _connection(self) -> CallConnection:
         try:
-            return self._pool.getconn()
+            connection = self._pool.getconn()
+            # What is seldom used may have been closed while it rested: by a time limit of the server, or a restart.
+            while _has_ended(connection):
+                connection.close()
+                self._pool.putconn(connection)  # which has a new one made
+                connection = self._pool.getconn()
+            return connection
         except PoolTimeout as error:
             # The pool's waiter keeps its error, and the error by its traceback the waiter and all of the request.
             raise error.with_traceback(None) from None
@@ -175,6 +181,16 @@ def _adapted(value: Any) -> Any:
         quoted = (str(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
         return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
     return value
+
+
+def _has_ended(connection: CallConnection) -> bool:
+    """Return whether the other side has closed it, as far as that has arrived: nothing is asked."""
+    try:
+        connection.pgconn.consume_input()  # the reason, if it was told
+        connection.pgconn.consume_input()  # the end
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def _configure(connection: CallConnection) -> None:

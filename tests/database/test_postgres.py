@@ -31,3 +31,20 @@ def test_calls_one_after_the_other_use_the_connection_used_last(database_url: st
             database.call("queue_counts")
         used = rows("select pid from pg_stat_activity where query like '%%queue_counts%%' and pid <> pg_backend_pid()")
         assert used == [(taken[-1].info.backend_pid,)]
+
+
+def test_a_connection_that_was_closed_while_it_rested_is_not_used(database_url: str, rows: Any) -> None:
+    database = PostgresDatabase(database_url)
+    with contextlib.closing(database):
+        database.call("list_agents")
+        taken = [database._connection() for _ in range(3)]
+        for connection in taken:
+            database._pool.putconn(connection)
+        resting = [connection.info.backend_pid for connection in taken[:2]]
+        rows("select pg_terminate_backend(pid, 5000) from unnest(%s::int[]) as pid", resting)
+        # As three calls at once would, of which none may run twice.
+        again = [database._connection() for _ in range(3)]
+        for connection in again:
+            connection.execute("select 1")
+            database._pool.putconn(connection)
+        assert taken[2] in again
