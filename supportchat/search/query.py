@@ -76,10 +76,9 @@ def _take(query: Query, name: str, value: str) -> bool:
     if name in ("tag", "is"):
         values = query.tags if name == "tag" else query.states
         if value not in values:
+            if len(values) == MOST_OF_A_KIND:
+                return False
             values.append(value)
-        if len(values) > MOST_OF_A_KIND:
-            values.pop()
-            return False
         return True
     attribute = "author" if name == "from" else name
     if getattr(query, attribute) in (None, value):
